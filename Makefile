@@ -1,0 +1,132 @@
+# The front door of wakelab: every task a person does is a target. `make` alone lists them.
+# The list is made from this file: `##@` starts a group, `##` above a target says what it does.
+#
+# Set-up is part of the first command. It leaves stamps in .venv; make only looks at their dates, so
+# it costs nothing once done.
+
+# The exercise, by its number.
+LAB = 08
+# The folder to grade; empty: the exercise's own folder in lab/.
+SUBMISSION =
+# The stimulus script for `make script`.
+SCRIPT =
+# Anything here: `make grade` also fails when points are missing.
+STRICT =
+export LAB SUBMISSION SCRIPT STRICT PYTHON
+
+# Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
+export PYTHONUTF8 = 1
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.PHONY: demo grade script bench test check format setup doctor qemu10 clean help FORCE
+.DEFAULT_GOAL := help
+
+# -P: what lies in the current folder is not importable by accident.
+PY = .venv/bin/python -P
+READY = .venv/ready
+
+##@ Start here
+
+## The whole thing once: grade the reference and the untouched exercise, show one press step by step
+demo: $(READY)
+	@$(PY) -m wakelab demo
+
+##@ The exercises
+
+## Grade your work: [LAB=08] [SUBMISSION=folder] [STRICT=1: fail unless full marks]
+grade: $(READY)
+	@$(PY) -m wakelab grade --lab "$$LAB" $${SUBMISSION:+"$$SUBMISSION"}; \
+	status=$$?; if [ $$status = 1 ] && [ -z "$$STRICT" ]; then exit 0; fi; exit $$status
+
+## Play a stimulus script to your program: SCRIPT=file [LAB=08] [SUBMISSION=folder]
+script: $(READY)
+	@if [ -z "$$SCRIPT" ]; then echo "Say which: make script SCRIPT=file [LAB=08] [SUBMISSION=folder]" >&2; exit 2; fi; \
+	$(PY) -m wakelab script --lab "$$LAB" $${SUBMISSION:+--submission "$$SUBMISSION"} "$$SCRIPT"
+
+##@ When something is wrong
+
+## What is installed, what is missing, and the line that mends it
+doctor:
+	@sh grader/doctor.sh
+
+## Install what is missing; part of the commands above, so seldom typed: [PYTHON=python3.12]
+setup:
+	@sh grader/setup.sh
+
+##@ For people who change wakelab
+
+## All tests: the C core on the host and on the board, the bench, the grader
+test: $(READY) .venv/ready-tests qemu10
+	@$(MAKE) --no-print-directory -C lab/async/tests all
+	@$(PY) -m pytest
+
+## Lint, format and types of the Python; the C without a warning from -O0 to -Os
+check: $(READY)
+	@$(PY) -m ruff check qemu grader
+	@$(PY) -m ruff format --check qemu grader
+	@$(PY) -m mypy
+	@for level in O0 Og O2 Os; do \
+	    for file in $(C_FILES); do \
+	        $(CROSS_CC) -$$level -c -o /dev/null "$$file" || exit 1; \
+	    done; \
+	done; echo "C: $(words $(C_FILES)) files without a warning at -O0, -Og, -O2 and -Os"
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run grader/*.sh && echo "shell: clean"; fi
+
+C_FILES = $(sort $(wildcard lab/board/*.c lab/async/*.c lab/[0-9]*/*.c solution/[0-9]*/*.c))
+CROSS_CC = arm-none-eabi-gcc -mcpu=cortex-m3 -mthumb -std=c11 -ffreestanding -Ilab/board -Ilab/async \
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+
+## Put the Python into the agreed format
+format: $(READY)
+	@$(PY) -m ruff check --quiet --select I --fix qemu grader
+	@$(PY) -m ruff format qemu grader
+
+## Measure: grading time, the bench's share, the path from the interrupt to the poll, code size
+bench: $(READY)
+	@$(PY) -m wakelab bench
+
+## QEMU 10 beside the system's, for the tests (Debian 12; elsewhere it says so)
+qemu10:
+	@sh grader/setup.sh qemu10
+
+## Remove what building and testing made; .venv and .cache stay
+clean:
+	@if [ -f lab/async/tests/Makefile ]; then $(MAKE) --no-print-directory -C lab/async/tests clean; fi
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find qemu grader -name __pycache__ -type d -prune -exec rm -rf {} +
+
+## This list
+help:
+	@if [ -t 1 ] && [ -z "$$NO_COLOR" ] && [ "$${TERM:-dumb}" != dumb ]; then bold=1 plain=0; fi; \
+	awk -v bold="$${bold:+\033[1m}" -v plain="$${plain:+\033[0m}" ' \
+	    BEGIN { printf "wakelab: interrupts and async in C on an emulated board.\n" } \
+	    /^##@ / { printf "\n%s%s%s\n", bold, substr($$0, 5), plain; next } \
+	    /^## / { says = substr($$0, 4); next } \
+	    says != "" && match($$0, /^[a-z0-9]+:/) { fold(substr($$0, 1, RLENGTH - 1), says) } \
+	    { says = "" } \
+	    function fold(name, text,    words, n, i, line) { \
+	        n = split(text, words, " "); line = ""; \
+	        for (i = 1; i <= n; i++) { \
+	            if (length(line " " words[i]) > 62) { show(name, line); name = ""; line = "" } \
+	            line = line (line == "" ? "" : " ") words[i] } \
+	        show(name, line) } \
+	    function show(name, line) { \
+	        printf "  %s%-15s%s%s\n", bold, (name == "" ? "" : "make " name), plain, line } \
+	' Makefile
+
+# ---- set-up -------------------------------------------------------------------------------------
+
+# Says where .venv was made. A moved or copied checkout needs a new one.
+-include .venv/home.mk
+ifneq ($(VENV_HOME),$(CURDIR))
+$(READY): FORCE
+endif
+
+$(READY): requirements.lock pyproject.toml .venv/bin/python
+	@sh grader/setup.sh
+
+.venv/ready-tests: $(READY)
+	@sh grader/setup.sh tests
+
+# A dangling link counts as missing, so a Python that went away is noticed here.
+.venv/bin/python .venv/home.mk Makefile: ;

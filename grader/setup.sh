@@ -1,0 +1,244 @@
+#!/bin/sh
+# Sets wakelab up: Debian packages by apt-get, Python packages in .venv. Quick when nothing is missing.
+#
+#   grader/setup.sh           what it takes to use wakelab
+#   grader/setup.sh tests     and what its own tests need
+#   grader/setup.sh qemu10    QEMU 10 beside the system's, in .cache/qemu-10 (Debian 12 only)
+#   grader/setup.sh python    only print the Python that .venv is made with
+#
+# Touches nothing outside the checkout, except the packages that apt-get installs.
+# Shell, because it runs before Python is there.
+set -eu
+unset CDPATH PYTHONHOME PYTHONPATH
+cd "$(dirname "$0")/.."
+here=$(pwd -P)
+log=.cache/setup.log
+
+say() { printf 'wakelab: %s\n' "$*"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+stop() {
+    for sentence in "$@"; do say "$sentence" >&2; done
+    exit 1
+}
+
+# ---- Python ---------------------------------------------------------------------------------------
+
+# Prints the first Python that is new enough and can make a virtual environment.
+# A pyenv shim may exist and yet not run, so each is tried, not just looked for.
+find_python() {
+    if [ -n "${PYTHON:-}" ]; then set -- "$PYTHON"; else
+        set -- python3 python3.12 python3.11 python3.13 /usr/bin/python3
+    fi
+    for candidate in "$@"; do
+        "$candidate" -c 'import sys
+sys.version_info >= (3, 11) or sys.exit(1)
+import ensurepip, venv
+print(sys.executable)' 2>/dev/null && return
+    done
+    return 1
+}
+
+no_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        stop "PYTHON=$PYTHON does not run, is older than 3.11, or lacks the venv module."
+    fi
+    stop "No Python 3.11 or newer with its venv module was found; python3 is $(python3 --version 2>&1 || true)." \
+        "Install one (python3.12 and python3.12-venv, say), then: make setup PYTHON=/path/to/python3.12"
+}
+
+# ---- Debian packages ------------------------------------------------------------------------------
+
+# Prints the packages whose programs are missing: for use, and with "tests" for wakelab's own tests.
+missing_packages() {
+    have qemu-system-arm || echo qemu-system-arm
+    have arm-none-eabi-gcc || echo gcc-arm-none-eabi
+    have make || echo make
+    find_python >/dev/null || {
+        have python3 || echo python3
+        case $(dpkg-query -W -f='${Status}' python3-venv 2>/dev/null) in
+        *' installed') ;; # it is there, so python3 itself is too old: apt-get will not mend that
+        *) echo python3-venv ;;
+        esac
+    }
+    [ "$1" = tests ] || return 0
+    if ! have gcc; then
+        echo gcc
+        echo libc6-dev
+    elif ! printf '#include <stdio.h>\n' | gcc -E -o /dev/null -x c - 2>/dev/null; then
+        echo libc6-dev
+    fi
+}
+
+install_packages() {
+    if ! have apt-get; then
+        say "missing: $*" >&2
+        if [ "$(uname -s)" = Darwin ]; then
+            stop "With Homebrew (not tried by us): brew install qemu arm-none-eabi-gcc python@3.12"
+        fi
+        stop "This set-up knows Debian and Ubuntu. Elsewhere, install QEMU for Arm 7.2 or newer," \
+            "the compiler arm-none-eabi-gcc 10 or newer, and Python 3.11 or newer, then try again."
+    fi
+    line="apt-get update && apt-get install -y --no-install-recommends $*"
+    if [ "$(id -u)" = 0 ]; then
+        root=''
+    elif have sudo && sudo -n true 2>/dev/null; then
+        root=sudo
+    else
+        say "These Debian packages are missing: $*" >&2
+        say "Installing them takes an administrator. Type this line, then the same command again:" >&2
+        if have sudo; then
+            stop "    sudo sh -c '$line'"
+        fi
+        stop "    su -c '$line'"
+    fi
+    say "installing $* by apt-get. This happens once and takes a minute or two: the emulator"
+    say "and the compiler are about 100 MB to download."
+    apt='DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300'
+    # shellcheck disable=SC2086 # root and apt are several words on purpose
+    $root env $apt update >>"$log" 2>&1 </dev/null || say "apt-get update failed; trying with what apt-get knows."
+    # shellcheck disable=SC2086
+    if ! $root env $apt install -y --no-install-recommends "$@" >>"$log" 2>&1 </dev/null; then
+        tail -n 15 "$log" >&2
+        stop "apt-get could not install $*; its last words are above, all of them in $log." \
+            "Without a network? It is needed this once. By hand: $line"
+    fi
+}
+
+packages() {
+    missing=$(missing_packages "$1")
+    if [ -n "$missing" ]; then
+        # shellcheck disable=SC2086 # one word per package
+        install_packages $missing
+    fi
+    sh grader/doctor.sh tools
+}
+
+# ---- .venv ----------------------------------------------------------------------------------------
+
+# What .venv was made of. A different answer to the first three lines means: make it again.
+ingredients() {
+    printf 'checkout %s\nlock %s\nproject %s\n' "$here" "$(cksum <requirements.lock)" "$(cksum <pyproject.toml)"
+}
+
+pip() {
+    # A cache inside the checkout, and no user's settings that would install elsewhere.
+    if ! PIP_USER=0 PYTHONUTF8=1 .venv/bin/python -m pip --disable-pip-version-check --no-input \
+        --cache-dir "$here/.cache/pip" "$@" >>"$log" 2>&1; then
+        tail -n 15 "$log" >&2
+        stop "pip could not install the Python packages; its last words are above, all of them in $log." \
+            "Without a network? It is needed this once. Then try the same command again."
+    fi
+}
+
+venv() {
+    wanted=$(ingredients)
+    if [ -f .venv/ready ] && .venv/bin/python -c '' 2>/dev/null; then
+        made=$(cat .venv/ready)
+        if [ "$made" = "$wanted" ]; then
+            touch .venv/ready
+            return
+        fi
+        if [ "${made%project *}" = "${wanted%project *}" ]; then
+            rm .venv/ready # only pyproject.toml changed: the packages stay
+            pip install --no-deps --no-build-isolation --no-index -e .
+            finish
+            return
+        fi
+    fi
+    python=$(find_python) || no_python
+    say "putting the Python packages of requirements.lock into .venv. This happens once and takes"
+    say "about half a minute: they are downloaded and checked against their hashes."
+    rm -rf .venv
+    "$python" -m venv .venv >>"$log" 2>&1 || {
+        tail -n 5 "$log" >&2
+        stop "$python could not make a virtual environment; see $log."
+    }
+    pip install --require-hashes -r requirements.lock
+    pip install --no-deps --no-build-isolation --no-index -e .
+    finish
+}
+
+finish() {
+    # The Makefile compares this with its own place: a checkout that was moved needs a new .venv.
+    # shellcheck disable=SC2016 # the dollars are make's
+    printf 'VENV_HOME := %s\n' "$here" | sed -e 's/[$]/$$/g' -e 's/#/\\#/g' >.venv/home.mk
+    printf '%s\n' "$wanted" >.venv/ready.new
+    mv .venv/ready.new .venv/ready
+}
+
+# ---- QEMU 10 --------------------------------------------------------------------------------------
+
+# Unpacks QEMU 10 from Debian's backports into .cache/qemu-10, with lists and sources of its own:
+# the system's packages and apt's settings stay as they are, and no administrator is needed.
+qemu10() {
+    home=$here/.cache/qemu-10
+    program=.cache/qemu-10/bin/qemu-system-arm
+    if "$program" --version >/dev/null 2>&1; then return; fi
+    system=$(sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\).*/\1/p' /etc/os-release 2>/dev/null || uname -s)
+    if ! have apt-get || ! grep -q '^VERSION_CODENAME=bookworm' /etc/os-release || ! grep -q '^ID=debian' /etc/os-release; then
+        say "QEMU 10 beside the system's: not available here (it comes from Debian 12's backports; this is $system)."
+        return
+    fi
+    say "fetching QEMU 10 from Debian's backports into .cache/qemu-10, once, for the tests."
+    rm -rf .cache/qemu-10
+    mkdir -p .cache/qemu-10/sources .cache/qemu-10/lists/partial .cache/qemu-10/archives/partial .cache/qemu-10/root .cache/qemu-10/bin
+    cat >.cache/qemu-10/sources/backports.sources <<-'EOF'
+	Types: deb
+	URIs: http://deb.debian.org/debian
+	Suites: bookworm-backports
+	Components: main
+	Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+	EOF
+    if ! fetch_qemu10 >>"$log" 2>&1 </dev/null; then
+        rm -rf .cache/qemu-10
+        say "QEMU 10 beside the system's: not available here (fetching it failed, see $log)."
+        return
+    fi
+    say "$("$program" --version | head -n 1) is in $program."
+}
+
+private_apt() {
+    apt-get -q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$home/sources" \
+        -o "Dir::State::Lists=$home/lists" -o "Dir::Cache=$home" -o "Dir::Cache::Archives=$home/archives" \
+        -o APT::Sandbox::User=root -o Acquire::Retries=2 "$@"
+}
+
+# In a subshell and joined by &&, because `set -e` sleeps inside an `if`.
+fetch_qemu10() (
+    private_apt update &&
+        cd "$home/archives" &&
+        private_apt download qemu-system-arm/bookworm-backports qemu-system-common/bookworm-backports \
+            qemu-system-data/bookworm-backports &&
+        for package in ./*.deb; do dpkg-deb -x "$package" "$home/root" || exit 1; done &&
+        cat >"$home/bin/qemu-system-arm" <<-'EOF' &&
+	#!/bin/sh
+	root=$(dirname "$0")/../root
+	exec "$root/usr/bin/qemu-system-arm" -L "$root/usr/share/qemu" "$@"
+	EOF
+        chmod +x "$home/bin/qemu-system-arm" &&
+        "$home/bin/qemu-system-arm" --version &&
+        rm -rf "$home/archives" "$home/lists" "$home"/*.bin
+)
+
+# ---- the jobs -------------------------------------------------------------------------------------
+
+job=${1:-use}
+case $job in
+use | tests | qemu10) ;;
+python) find_python || no_python; exit ;;
+*) stop "usage: grader/setup.sh [tests | qemu10 | python]" ;;
+esac
+
+# Two set-ups at once: the second waits, then finds everything done.
+mkdir -p .cache
+if have flock; then
+    exec 9>.cache/setup.lock
+    flock -n 9 || { say "another set-up is at work in this checkout; waiting for it."; flock 9; }
+fi
+: >"$log"
+
+case $job in
+use) packages use; venv ;;
+tests) packages tests; venv; touch .venv/ready-tests ;;
+qemu10) qemu10 ;;
+esac
