@@ -1,0 +1,4 @@
+"""wakelab: builds a submission, has its checks run on the bench, and says what happened.
+
+Data flows one way: submission, build, bench, checks, report, formats.
+"""
