@@ -1,0 +1,538 @@
+"""Builds a submission: our rules, the student's files, one ELF per optimisation level.
+
+What is given (board, async core, references of earlier labs) is compiled once per checkout and
+kept under `<cache>/objects/<key>/`, where the key is a hash of everything that goes in. What is
+handed in is compiled each time, in a private folder that holds nothing else. No path of this
+machine gets into the ELF: the same files give the same bytes wherever they lie.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from wakelab.errors import InfraError
+from wakelab.labs import Lab, given_sources
+from wakelab.report import CompilerMessage
+from wakelab.submission import Submission
+from wakelab.toolchain import Completed, Ending, Toolchain
+
+__all__ = ["LEVELS", "BuildResult", "Builder", "CompilerMessage", "Elf"]
+
+LEVELS = ("O0", "Og", "O2", "Os")
+
+MAX_MESSAGES = 20
+"""Errors kept, and warnings kept."""
+
+_MAX_TEXT = 600
+_MACHINE = ("-mcpu=cortex-m3", "-mthumb")
+_COMPILE = (
+    "-std=c11",
+    *_MACHINE,
+    "-ffreestanding",
+    "-fno-common",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-g",
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+)
+_LINK = (*_MACHINE, "-nostdlib", "-nostartfiles", "-Wl,--gc-sections")
+_SCRIPT = "lab/board/lm3s6965.ld"
+_INCLUDES = ("lab/board", "lab/async")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Elf:
+    """A linked image.
+
+    level   "O0", "Og", "O2", "Os"
+    path    valid until the Builder is closed
+    sha256  of the whole file, in hex
+    """
+
+    level: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What came out of a build.
+
+    elfs      one per level that linked, in the order asked for
+    errors    compiler's and linker's, duplicates over the levels merged, at most MAX_MESSAGES
+    warnings  likewise
+    omitted   how many messages were left out
+    """
+
+    elfs: tuple[Elf, ...]
+    errors: tuple[CompilerMessage, ...]
+    warnings: tuple[CompilerMessage, ...]
+    omitted: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Every level linked."""
+        return not self.errors
+
+
+class Builder:
+    """Builds submissions. Owns the folder that the ELFs lie in: close it, or use it in `with`."""
+
+    def __init__(self, root: Path, toolchain: Toolchain, cache_dir: Path | None = None) -> None:
+        """root is the checkout; cache_dir is `<root>/.cache` unless told."""
+        self._root = root.resolve()
+        self._toolchain = toolchain
+        self._objects = (cache_dir or self._root / ".cache").absolute() / "objects"
+        self._out: tempfile.TemporaryDirectory[str] | None = None
+        self._built = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the ELFs built so far."""
+        if self._out is not None:
+            self._out.cleanup()
+            self._out = None
+
+    def build(
+        self, lab: Lab, submission: Submission, levels: Sequence[str] = LEVELS
+    ) -> BuildResult:
+        """Build at each level. A student's mistake is in `errors`; raises InfraError when what is
+        given does not build, UserError when a part of the checkout is missing."""
+        if submission.problem is not None:
+            problem = submission.problem
+            text = f"{problem.what}; {problem.next_step}"
+            return BuildResult((), (CompilerMessage("", 0, 0, "error", text, ""),), ())
+        out = self._new_out()
+        sources = given_sources(self._root, lab)
+        with ExitStack() as stack:
+            private = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="wakelab-"))
+            ).resolve()
+            unfinished = stack.enter_context(ExitStack())
+            jobs = stack.enter_context(_Jobs(self._toolchain))
+            for file in submission.files:
+                (private / file.name).write_bytes(file.data)
+            handed_in = [file.name for file in submission.files if file.name.endswith(".c")]
+            work = _Work(self._root, private, out, self._toolchain, lab, tuple(handed_in))
+            compiled = {
+                level: [jobs.start(work.compile, level, source) for source in handed_in]
+                for level in levels
+            }
+            given = {level: self._given(jobs, unfinished, level, sources) for level in levels}
+            messages: list[CompilerMessage] = []
+            linked: dict[str, Future[list[CompilerMessage]]] = {}
+            for level in levels:
+                found = [message for each in jobs.results(compiled[level]) for message in each]
+                messages += found
+                objects = given[level]()
+                if not any(message.severity == "error" for message in found):
+                    linked[level] = jobs.start(work.link, level, objects)
+            for each in jobs.results(list(linked.values())):
+                messages += each
+        elfs = tuple(
+            Elf(level, path, hashlib.sha256(path.read_bytes()).hexdigest())
+            for level in linked
+            if (path := out / f"{level}.elf").is_file()
+        )
+        return _result(elfs, messages)
+
+    def _new_out(self) -> Path:
+        if self._out is None:
+            self._out = tempfile.TemporaryDirectory(prefix="wakelab-elf-")
+        self._built += 1
+        out = Path(self._out.name) / str(self._built)
+        out.mkdir()
+        return out
+
+    def _given(
+        self, jobs: _Jobs, unfinished: ExitStack, level: str, sources: Sequence[Path]
+    ) -> Callable[[], list[Path]]:
+        """Starts compiling what the cache lacks. The function returned waits and gives the objects,
+        in the order of `sources`. `unfinished` removes what was left half done."""
+        folder = self._objects / self._key(level, sources)
+        names = [_object_name(source.relative_to(self._root)) for source in sources]
+        objects = [folder / name for name in names]
+        if all(each.is_file() for each in objects):
+            return lambda: objects
+        fresh = self._fresh_folder()
+        unfinished.callback(shutil.rmtree, fresh, ignore_errors=True)
+        started = [
+            jobs.start(self._compile_given, level, source.relative_to(self._root), fresh / name)
+            for source, name in zip(sources, names, strict=True)
+        ]
+
+        def finish() -> list[Path]:
+            jobs.results(started)
+            _publish(fresh, folder)
+            return objects
+
+        return finish
+
+    def _key(self, level: str, sources: Sequence[Path]) -> str:
+        """Hash of all that decides about the given objects: tool, flags, headers, sources, script.
+        Paths enter relative to the checkout, so that two checkouts agree."""
+        folders = {self._root / name for name in _INCLUDES} | {each.parent for each in sources}
+        headers = sorted(header for folder in folders for header in folder.glob("*.h"))
+        digest = hashlib.sha256()
+        for part in (self._toolchain.version, *_COMPILE, level, *_INCLUDES):
+            digest.update(part.encode() + b"\0")
+        for path in (*headers, *sources, self._root / _SCRIPT):
+            try:
+                data = path.read_bytes()
+            except OSError as error:
+                raise InfraError(
+                    f"a file of the lab cannot be read: {error.strerror}",
+                    str(path),
+                    "restore it: git checkout -- lab solution",
+                ) from None
+            name = path.relative_to(self._root).as_posix().encode()
+            digest.update(b"%s\0%d\0%s" % (name, len(data), data))
+        return digest.hexdigest()[:32]
+
+    def _fresh_folder(self) -> Path:
+        try:
+            self._objects.mkdir(parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(prefix=".new-", dir=self._objects))
+        except OSError as error:
+            raise InfraError(
+                f"the cache cannot be written: {error.strerror}",
+                str(self._objects),
+                "check the folder's rights",
+            ) from None
+
+    def _compile_given(self, level: str, source: Path, target: Path) -> None:
+        gcc = str(self._toolchain.gcc)
+        includes = [f"-I{name}" for name in _INCLUDES]
+        maps = [f"-ffile-prefix-map={self._root}=."]
+        argv = [gcc, *_COMPILE, f"-{level}", *includes, *maps, "-pipe", "-c", str(source)]
+        completed = self._toolchain.run([*argv, "-o", str(target)], self._root)
+        if completed.ending is not Ending.EXIT or completed.returncode != 0:
+            shown = completed.output.decode("utf-8", "replace").strip()[:2000]
+            raise InfraError(
+                f"a given file does not compile at -{level}; that is no fault of the submission\n"
+                f"{shown or completed.ending}",
+                str(source),
+                "restore it (git checkout -- lab solution), or make doctor",
+            )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The jobs on what was handed in, in a private folder that holds just that."""
+
+    root: Path
+    private: Path
+    out: Path
+    toolchain: Toolchain
+    lab: Lab
+    handed_in: tuple[str, ...]
+
+    def compile(self, level: str, source: str) -> list[CompilerMessage]:
+        target = self.private / level / f"{source}.o"
+        target.parent.mkdir(exist_ok=True)
+        completed = self.toolchain.run(
+            [
+                str(self.toolchain.gcc),
+                *_COMPILE,
+                f"-{level}",
+                *(f"-I{self.root / name}" for name in _INCLUDES),
+                f"-ffile-prefix-map={self.root}/=",
+                f"-ffile-prefix-map={self.private}=.",
+                "-fdiagnostics-format=json",
+                f"-fmax-errors={MAX_MESSAGES}",
+                "-pipe",
+                "-c",
+                source,
+                "-o",
+                str(target),
+            ],
+            self.private,
+        )
+        messages = [
+            self._localized(message)
+            for message in parse_compiler_output(completed.output, source, level)
+        ]
+        if (failed := completed.ending is not Ending.EXIT or completed.returncode != 0) and not any(
+            message.severity == "error" for message in messages
+        ):
+            text = f"the compiler {_how_it_ended(completed)}"
+            messages.append(CompilerMessage(source, 0, 0, "error", text, level))
+        return messages if failed or target.is_file() else [_vanished(source, level), *messages]
+
+    def link(self, level: str, given: Sequence[Path]) -> list[CompilerMessage]:
+        target = self.out / f"{level}.elf"
+        completed = self.toolchain.run(
+            [
+                str(self.toolchain.gcc),
+                *_LINK,
+                "-T",
+                str(self.root / _SCRIPT),
+                *map(str, given),
+                *(f"{level}/{name}.o" for name in self.handed_in),
+                "-lgcc",
+                "-o",
+                str(target),
+            ],
+            self.private,
+        )
+        if completed.ending is Ending.EXIT and completed.returncode == 0:
+            return []
+        target.unlink(missing_ok=True)
+        messages = parse_linker_output(completed.output, level, self._home_of)
+        if not messages:
+            text = f"the linker {_how_it_ended(completed)}"
+            messages = [CompilerMessage("", 0, 0, "error", text, level)]
+        return [self._localized(message) for message in messages]
+
+    def _localized(self, message: CompilerMessage) -> CompilerMessage:
+        """The message with paths as the student knows them."""
+        return replace(
+            message,
+            file=_known_path(self._without_machine(message.file)),
+            text=self._without_machine(message.text)[:_MAX_TEXT],
+        )
+
+    def _without_machine(self, text: str) -> str:
+        for folder in (self.private, self.out, self.root):
+            text = text.replace(f"{folder}/", "")
+        return text
+
+    def _home_of(self, symbol: str) -> str | None:
+        """The file handed in that should define the function: the one whose stub does."""
+        definition = re.compile(rf"^[A-Za-z_][\w *]*\b{re.escape(symbol)}\s*\([^;]*$", re.MULTILINE)
+        for folder in (self.lab.directory, self.lab.reference):
+            for name in self.lab.files:
+                try:
+                    text = (folder / name).read_text(encoding="utf-8", errors="replace")
+                except OSError:
+                    continue
+                if definition.search(text):
+                    return name
+        return None
+
+
+class _Jobs:
+    """A pool of workers that never outlives its `with`, nor leaves a process behind."""
+
+    def __init__(self, toolchain: Toolchain) -> None:
+        self._toolchain = toolchain
+        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+        self._started: list[Future[object]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            while wait(self._started, timeout=0.02).not_done:
+                self._toolchain.runner.stop()
+        self._pool.shutdown()
+
+    def start(self, job: Callable[..., _T], *arguments: object) -> Future[_T]:
+        future = self._pool.submit(job, *arguments)
+        self._started.append(future)  # type: ignore[arg-type]
+        return future
+
+    def results(self, futures: list[Future[_T]]) -> list[_T]:
+        """What they return, in order; raises what the first that failed raised."""
+        wait(futures, return_when=FIRST_EXCEPTION)
+        for future in futures:
+            if future.done() and (error := future.exception()) is not None:
+                raise error
+        return [future.result() for future in futures]
+
+
+def parse_compiler_output(output: bytes, source: str, level: str) -> list[CompilerMessage]:
+    """Messages in what gcc printed with `-fdiagnostics-format=json`: an array that may be cut off,
+    with lines of assembler, driver or a crash around it. `source` is the file compiled."""
+    text = output.decode("utf-8", "replace")
+    messages = []
+    for line in text.split("\n"):
+        if line.startswith("[{"):
+            messages += [_from_json(each, source, level) for each in _json_objects(line)]
+        elif found := _PLAIN.match(line):
+            # An assembler's line number counts lines that the student never saw.
+            severity = "warning" if found["kind"].lower() == "warning" else "error"
+            messages.append(CompilerMessage(source, 0, 0, severity, found["text"], level))
+    return [message for message in messages if message.severity in ("error", "warning")]
+
+
+_PLAIN = re.compile(
+    r"(?:\{standard input\}:\d+|[\w.-]*(?:gcc|cc1|as)(?:\.exe)?|[^:\s]+\.[chs]:\d+(?::\d+)?): "
+    r"(?P<kind>(?:internal compiler |fatal )?error|warning|Error|Warning|Fatal error): (?P<text>.+)"
+)
+
+
+def _json_objects(line: str) -> Iterable[Mapping[str, object]]:
+    """The objects of an array up to where it breaks off. Not strict: gcc 12 leaves control
+    characters of the student's in its strings."""
+    decoder = json.JSONDecoder(strict=False)
+    at = 1
+    while at < len(line):
+        try:
+            value, at = decoder.raw_decode(line, at)
+        except (ValueError, RecursionError):
+            return
+        if isinstance(value, dict):
+            yield value
+        at += len(line[at : at + 8]) - len(line[at : at + 8].lstrip(", "))
+
+
+def _from_json(value: Mapping[str, object], source: str, level: str) -> CompilerMessage:
+    kind = str(value.get("kind", "error"))
+    severity = "error" if kind.endswith("error") else kind
+    text = str(value.get("message", ""))
+    if isinstance(option := value.get("option"), str):
+        text = f"{text} [{option}]"
+    file, line, column = source, 0, 0
+    locations = value.get("locations")
+    if isinstance(locations, list) and locations and isinstance(locations[0], dict):
+        caret = locations[0].get("caret")
+        if isinstance(caret, dict):
+            file = str(caret.get("file", source))
+            line, column = _number(caret.get("line")), _number(caret.get("column"))
+    return CompilerMessage(file, line, column, severity, text, level)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def parse_linker_output(
+    output: bytes, level: str, home_of: Callable[[str], str | None]
+) -> list[CompilerMessage]:
+    """What GNU ld complained about, as sentences for a student. `home_of` names the file handed in
+    that should define a symbol."""
+    messages: dict[str, CompilerMessage] = {}
+    for line in output.decode("utf-8", "replace").split("\n"):
+        place, text = _linker_sentence(line, home_of)
+        if text:
+            file, _, number = place.rpartition(":")
+            at = int(number) if number.isdigit() else 0
+            messages.setdefault(text, CompilerMessage(file, at, 0, "error", text, level))
+    return list(messages.values())
+
+
+_UNDEFINED = re.compile(r"undefined reference to [`'](?P<name>[^']+)'")
+_MULTIPLE = re.compile(
+    r"multiple definition of [`'](?P<name>[^']+)'(?:; (?P<first>.+): first defined here)?"
+)
+_OVERFLOW = re.compile(r"region [`'](?P<region>\w+)' overflowed by (?P<bytes>\d+) byte")
+_LINKER_PLACE = re.compile(r"(?P<file>[\w./-]+\.[chS]):(?P<line>\d+)(?:: |$)")
+
+
+def _linker_sentence(line: str, home_of: Callable[[str], str | None]) -> tuple[str, str]:
+    place = _linker_place(line.partition("; ")[0])
+    if found := _UNDEFINED.search(line):
+        name = found["name"]
+        home = home_of(name)
+        where = f"write it in {home}" if home else "define it, or correct its spelling"
+        return place, f"{name} is used but defined nowhere: {where}"
+    if found := _MULTIPLE.search(line):
+        first = _linker_place(found["first"] or "")
+        also = f", and before that in {first}" if first else ""
+        return place, f"{found['name']} is defined twice: here{also}. Keep one of the two"
+    if found := _OVERFLOW.search(line):
+        return "", (
+            f"the program does not fit: {found['region']} is too small by {found['bytes']} bytes. "
+            "Look for large arrays"
+        )
+    if "will not fit in region" in line or "warning:" in line or "collect2:" in line:
+        return "", ""
+    if found := re.search(r"(?:/ld(?:\.bfd)?|^ld): (?:error: )?(?P<text>.+)", line):
+        if found["text"].endswith(":"):  # "x.o: in function `f':" leads the next line in
+            return "", ""
+        return place, f"the linker says: {found['text']}"
+    return "", ""
+
+
+def _linker_place(text: str) -> str:
+    """The last "file:line" in a linker's line, without the "./" of our own mapping."""
+    found = [f"{_known_path(each['file'])}:{each['line']}" for each in _LINKER_PLACE.finditer(text)]
+    return found[-1] if found else ""
+
+
+def _known_path(file: str) -> str:
+    """A path that means something to a student: relative to the checkout, else the name alone."""
+    file = file.removeprefix("./")
+    return file.rpartition("/")[2] if file.startswith("/") else file
+
+
+def _how_it_ended(completed: Completed) -> str:
+    if completed.ending is Ending.TIMEOUT:
+        return "took too long and was stopped: is there a macro that grows without end?"
+    if completed.ending is Ending.FLOOD:
+        return "printed too much and was stopped"
+    lines = [line for line in completed.output.decode("utf-8", "replace").split("\n") if line]
+    last = f": {lines[-1][:200]}" if lines and not lines[-1].startswith("[") else ""
+    return f"failed without saying where{last}"
+
+
+def _vanished(source: str, level: str) -> CompilerMessage:
+    return CompilerMessage(source, 0, 0, "error", "the compiler produced no object file", level)
+
+
+def _object_name(source: Path) -> str:
+    return source.as_posix().replace("/", "__") + ".o"
+
+
+def _publish(fresh: Path, folder: Path) -> None:
+    """Give a complete folder its name in one step. When another grader was first, its folder is as
+    good as ours; when a folder lies there that is not complete, ours takes its place."""
+    try:
+        os.rename(fresh, folder)
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise InfraError(
+                f"the cache cannot be written: {error.strerror}", str(folder), "check its rights"
+            ) from None
+    for each in sorted(fresh.iterdir()):
+        os.replace(each, folder / each.name)
+
+
+def _result(elfs: tuple[Elf, ...], messages: Iterable[CompilerMessage]) -> BuildResult:
+    """Merge what several levels said alike; keep a bounded number, in order."""
+    levels: dict[CompilerMessage, list[str]] = {}
+    for message in messages:
+        said = levels.setdefault(replace(message, level=""), [])
+        if message.level not in said:
+            said.append(message.level)
+    merged = [replace(message, level=" ".join(said)) for message, said in levels.items()]
+    errors = [message for message in merged if message.severity == "error"]
+    warnings = [message for message in merged if message.severity == "warning"]
+    omitted = max(0, len(errors) - MAX_MESSAGES) + max(0, len(warnings) - MAX_MESSAGES)
+    return BuildResult(elfs, tuple(errors[:MAX_MESSAGES]), tuple(warnings[:MAX_MESSAGES]), omitted)
