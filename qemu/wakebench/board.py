@@ -1,0 +1,747 @@
+"""The board as a person would use it: wait, press, look. The words of stimulus scripts are its
+methods.
+
+    with Machine(elf, find_qemu()) as machine:
+        board = Board(machine, Image(elf), Points(poll="button_future_poll"))
+        board.reset()
+        board.wait_asleep()
+        board.press("SELECT")
+        board.wait_line("Interrupt fired!")
+
+Time is the bench's: it stands still while the core runs and advances only while it sleeps. WFI and
+semihosting calls are executed by the bench, so "just before the sleep" and "during the sleep" are
+two exact moments, and every address that asks the host for something is known.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+
+from wakebench import console
+from wakebench.core import ICSR, Budget, Core
+from wakebench.image import FAULTS, Image, exception_name
+from wakebench.machine import Machine
+from wakebench.pin_names import BUTTONS, Pin, pin
+from wakebench.pins import Edge, PortState
+from wakebench.probe import LR, NO_REGISTERS, Why
+from wakebench.trace import Event, Kind, Trace
+
+EXC_RETURN = 0xF
+"""Top four bits of LR at the first instruction of a handler (ARM DDI 0403, B1.5.8)."""
+
+ICSR_VECTPENDING = 0x1FF << 12
+CFSR, HFSR, MMFAR, BFAR = 0xE000_ED28, 0xE000_ED2C, 0xE000_ED34, 0xE000_ED38
+
+
+class When(StrEnum):
+    """When a pin changes."""
+
+    NOW = "now"
+    """Where the core stands."""
+    BEFORE_SLEEP = "before-sleep"
+    """At the next WFI, before it executes."""
+    ASLEEP = "asleep"
+    """During the next sleep."""
+
+
+class Ending(StrEnum):
+    """Why a run cannot go on."""
+
+    FAULT = "fault"
+    UNHANDLED = "unhandled interrupt"
+    EXIT = "exit"
+    FORBIDDEN = "forbidden"
+    LOOP = "loop"
+    """The budget of instructions was spent without any sign."""
+    POLLING = "polling"
+    """Polled again and again without ever sleeping."""
+    STORM = "storm"
+    """The same handler again and again, and not one instruction of the program in between."""
+    FLOOD = "flood"
+    """More output than anybody wants to read."""
+    DIED = "died"
+    """QEMU itself gave up on what the program did (a lockup, for example)."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault, decoded from the frame that the core stacked and the fault status registers."""
+
+    name: str
+    pc: int
+    lr: int
+    cfsr: int
+    hfsr: int
+    address: int | None
+
+
+class Ended(Exception):
+    """The run is over: nothing that the script does can change that."""
+
+    def __init__(self, ending: Ending, detail: str, pc: int, fault: Fault | None = None) -> None:
+        super().__init__(f"{ending}: {detail}")
+        self.ending = ending
+        self.detail = detail
+        self.pc = pc
+        self.fault = fault
+
+
+class Unmet(Exception):
+    """Something that was waited for or expected did not come."""
+
+    def __init__(self, expected: str, seen: str) -> None:
+        super().__init__(f"expected {expected}; seen: {seen}")
+        self.expected = expected
+        self.seen = seen
+
+
+@dataclass(frozen=True)
+class Points:
+    """Functions of the program to write down, by role. An absent function is not traced."""
+
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Role (`poll`, `wake`, `register`, ...) to function name."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Counted limits, the same on every host."""
+
+    budget: Budget = field(default_factory=Budget)
+    polls: int = 64
+    """Polls without a sleep or a new edge in between."""
+    storm: int = 32
+    """Entries of a handler at one and the same place of the program."""
+    stops: int = 4000
+    """Anything that is written down, without a sleep in between."""
+    console_bytes: int = 64 * 1024
+    sleep_ms: int = 60_000
+    """How long a wait lets a sleeping program's clock run on."""
+
+
+class _At(Enum):
+    RUNNING = "somewhere in the program"
+    WFI = "before a WFI"
+    ASLEEP = "asleep in a WFI"
+
+
+@dataclass(frozen=True)
+class _Active:
+    """A handler that has not returned."""
+
+    number: int
+    name: str
+
+
+@dataclass(frozen=True)
+class _Waker:
+    """What the waker in a poll's context would call. Copied: the context is gone when poll returns."""
+
+    function: int
+    data: int
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A traced call that has not returned."""
+
+    name: str
+    role: str
+    return_pc: int
+    sp: int
+
+
+class Board:
+    """One image on one machine. `reset` starts a run; use from one thread."""
+
+    def __init__(
+        self, machine: Machine, image: Image, points: Points, limits: Limits | None = None
+    ) -> None:
+        self.image = image
+        self.limits = limits or Limits()
+        self._core = Core(machine, self.limits.budget)
+        self._handlers = image.handlers()
+        self._entries = set(self._handlers.values())
+        self._traced = self._resolve(points)
+        host_call = image.symbol("semihosting_call")
+        self._host_call = host_call if host_call and host_call.is_function else None
+        self._core.fix_breakpoints([*image.sites, *self._entries, *self._traced])
+        self._start()
+
+    def _resolve(self, points: Points) -> dict[int, tuple[str, str]]:
+        found = {}
+        for role, name in {**points.roles, "todo": "lab_todo"}.items():
+            symbol = self.image.symbol(name)
+            if symbol and symbol.is_function:
+                found[symbol.address] = (name, role)
+        return found
+
+    def _start(self) -> None:
+        self.trace = Trace()
+        self.ms = 0
+        self._waker: _Waker | None = None
+        self._at = _At.RUNNING
+        self._here = NO_REGISTERS
+        self._unexecuted: set[tuple[int, int, int]] = set()
+        self._injected = False
+        self._active: list[_Active] = []
+        self._open: list[_Open] = []
+        self._woken: dict[int, tuple[str, str]] = {}
+        self._ended: Ended | None = None
+        self._partial = b""
+        self._printed = 0
+        self._line_mark = 0
+        self._polls = self._stops = 0
+        self._last_entry: tuple[int, int, int] | None = None
+        self._same_entries = 0
+        self._latched: dict[Pin, int] = {}
+
+    # -- starting and ending ---------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Power on and forget the last run. The core stands at the first instruction of Reset."""
+        self._start()
+        self._core.reset()
+        self._here = self._core.registers()
+        self._note(Kind.RESET)
+
+    def _note(
+        self, kind: Kind, name: str = "", value: int = 0, note: str = "", pc: int = -1
+    ) -> None:
+        self.trace.add(Event(self.ms, kind, self._here.pc if pc < 0 else pc, name, value, note))
+
+    def _end(self, ending: Ending, detail: str, fault: Fault | None = None, pc: int = -1) -> None:
+        where = self._here.pc if pc < 0 else pc
+        self._note(Kind.END, ending, note=detail, pc=where)
+        self._ended = Ended(ending, detail, where, fault)
+        raise self._ended
+
+    @property
+    def asleep(self) -> bool:
+        """Whether the core sleeps."""
+        return self._at is _At.ASLEEP
+
+    # -- waiting ---------------------------------------------------------------------------------
+
+    def wait_asleep(self) -> None:
+        """Run until the core sleeps, which it does at a WFI with nothing pending."""
+        while not self._at_sleep():
+            self._advance()
+
+    def wait_before_sleep(self) -> None:
+        """Run until the core is about to execute a WFI that would sleep. A sleep under way does not
+        count: then nothing but an interrupt could bring the core to another WFI.
+        """
+        if self._at is _At.ASLEEP:
+            raise Unmet("the program to be on its way to a sleep", "it sleeps already")
+        while not (self._at is _At.WFI and not self._would_wake()):
+            self._advance()
+
+    def wait_ms(self, ms: int) -> None:
+        """Let `ms` milliseconds pass, which they do while the core sleeps."""
+        end = self.ms + ms
+        self.wait_asleep()
+        while self.ms < end:
+            self._pass_ms(end - self.ms)
+
+    def _pass_ms(self, most: int) -> None:
+        """Sleep on: one tick if the program's clock runs, else `most` milliseconds at once."""
+        if not self._core.tick_on:
+            self.ms += most
+            return
+        self.ms += 1
+        self._core.tick()
+        self._injected = True
+        self.wait_asleep()
+
+    def wait_events(self, count: int) -> None:
+        """Run until the trace has at least `count` events: the way back to a moment seen before."""
+        self._run_until(
+            lambda: len(self.trace) >= count, f"{count} events", lambda: f"{len(self.trace)}"
+        )
+
+    def wait_handler(self, number: int) -> None:
+        """Run until the handler of exception `number` starts (again)."""
+        before = len(self.trace)
+
+        def entered() -> bool:
+            new = self.trace.since(before)
+            return any(e.kind is Kind.ENTER and e.value == number for e in new)
+
+        self._run_until(
+            entered, f"the handler of {exception_name(number)}", lambda: "it did not run"
+        )
+
+    def wait_line(self, text: str) -> None:
+        """Run until the program prints a line that contains `text`, later than the last one so
+        found.
+        """
+
+        def found() -> bool:
+            for index in range(self._line_mark, len(self.trace)):
+                event = self.trace[index]
+                if event.kind is Kind.LINE and text in event.name:
+                    self._line_mark = index + 1
+                    return True
+            return False
+
+        self._run_until(found, f"a line with {text!r}", lambda: _quoted(self.trace.lines()))
+
+    def wait_pin(self, name: str, level: int) -> None:
+        """Run until a pin has a level."""
+        where = pin(name)
+        self._run_until(
+            lambda: self._core.pins.read(where) == level,
+            f"pin {name} at {level}",
+            lambda: f"it stays at {1 - level}",
+        )
+
+    def wait_symbol(self, name: str) -> None:
+        """Run until the core is at the first instruction of function `name`."""
+        symbol = self.image.symbol(name)
+        if symbol is None or not symbol.is_function:
+            raise Unmet(f"a function {name} in the program", "there is none")
+        self.wait_address(symbol.address, name)
+
+    def wait_address(self, address: int, name: str = "") -> None:
+        """Run until the core is about to execute the instruction at `address`."""
+        called = name or f"0x{address:x}"
+        if self._here.pc == address:
+            self._step_over()
+            self._here = self._core.registers()
+        self._core.breakpoint(address)
+        try:
+            self._run_until(
+                lambda: self._here.pc == address,
+                f"the program to reach {called}",
+                lambda: "it never did",
+            )
+        finally:
+            if self._ended is None:
+                self._core.remove_breakpoint(address)
+        self._unexecuted.discard(self._key())
+
+    def _run_until(self, done: Callable[[], bool], what: str, seen: Callable[[], str]) -> None:
+        latest = self.ms + self.limits.sleep_ms
+        while not done():
+            if not self._at_sleep():
+                self._advance()
+            elif self._core.tick_on and self.ms < latest:
+                self._pass_ms(1)
+            else:
+                raise Unmet(what, f"{seen()}; the program sleeps, and nothing will wake it")
+
+    # -- pins ------------------------------------------------------------------------------------
+
+    def press(self, button: str, when: When = When.NOW) -> Edge:
+        """Press a button: its pin goes to 0."""
+        return self.set_pin(_button(button), 0, when)
+
+    def release(self, button: str, when: When = When.NOW) -> Edge:
+        """Release a button: its pin goes to 1."""
+        return self.set_pin(_button(button), 1, when)
+
+    def pulse(self, button: str, ms: int, when: When = When.NOW) -> None:
+        """Press, hold for `ms` milliseconds, release."""
+        self.press(button, when)
+        self.wait_ms(ms)
+        self.release(button)
+
+    def bounce(self, button: str, times: int, ms: int, when: When = When.NOW) -> None:
+        """Press as a worn button does: `times` presses `ms` milliseconds apart, and it stays
+        pressed.
+        """
+        self.press(button, when)
+        for _ in range(times - 1):
+            self.release(button)
+            self.wait_ms(ms)
+            self.press(button)
+
+    def set_pin(self, name: str, level: int, when: When = When.NOW) -> Edge:
+        """Set the level outside a pin, and say what the port made of it."""
+        if when is When.ASLEEP:
+            self.wait_asleep()
+        elif when is When.BEFORE_SLEEP:
+            self.wait_before_sleep()
+        self._check_ended()
+        where = pin(name)
+        edge = self._core.edge(where, level)
+        self._injected = True
+        self._polls = self._same_entries = 0
+        if edge is Edge.LATCHED and level == 0:
+            self._latched[where] = self._latched.get(where, 0) + 1
+        self._note(Kind.EDGE, name, level, edge)
+        return edge
+
+    def port(self, name: str) -> PortState:
+        """The interrupt registers of a pin's port; for diagnosis."""
+        return self._core.pins.port(pin(name))
+
+    def read_word(self, address: int) -> int:
+        """A device register; for diagnosis."""
+        return self._core.read_word(address)
+
+    def read_memory(self, address: int, length: int) -> bytes | None:
+        """Memory of the program; for diagnosis."""
+        return self._core.read(address, length)
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    def count_lines(self, text: str) -> int:
+        """How many lines with `text` the program has printed so far."""
+        return sum(text in line for line in self.trace.lines())
+
+    def presses(self) -> int:
+        """Presses that the program has taken: sensed by the port, and acknowledged."""
+        pending = sum(bool(self._core.pins.port(p).raw >> p.number & 1) for p in self._latched)
+        return sum(self._latched.values()) - pending
+
+    def expect_line(self, text: str, times: int | None = None) -> None:
+        """The program has printed a line with `text`: at least once, or exactly `times` times."""
+        seen = self.count_lines(text)
+        if seen != times if times is not None else seen == 0:
+            wanted = f"{times} lines" if times is not None else "a line"
+            raise Unmet(f"{wanted} with {text!r} so far", _quoted(self.trace.lines()))
+
+    def forbid_line(self, text: str) -> None:
+        """The program has printed no line with `text`."""
+        if self.count_lines(text):
+            raise Unmet(f"no line with {text!r}", _quoted(self.trace.lines()))
+
+    def expect_pin(self, name: str, level: int) -> None:
+        """A pin has a level."""
+        seen = self._core.pins.read(pin(name))
+        if seen != level:
+            raise Unmet(f"pin {name} at {level}", f"it is at {seen}")
+
+    def forbid_pin(self, name: str, level: int) -> None:
+        """A pin does not have a level."""
+        if self._core.pins.read(pin(name)) == level:
+            raise Unmet(f"pin {name} not at {level}", f"it is at {level}")
+
+    def expect_presses(self, count: int) -> None:
+        """The program has taken exactly `count` presses so far."""
+        if self.presses() != count:
+            raise Unmet(f"{count} presses taken", str(self.presses()))
+
+    def forbid_presses(self, count: int) -> None:
+        """The program has not taken exactly `count` presses."""
+        if self.presses() == count:
+            raise Unmet(f"other than {count} presses taken", str(count))
+
+    # -- calling into the program ----------------------------------------------------------------
+
+    def call(self, function: str, *arguments: int) -> int:
+        """Let the sleeping (or about to sleep) program call one of its functions, in thread mode,
+        and return its result. The core then leaves the WFI, as it may at any time.
+        """
+        symbol = self.image.symbol(function)
+        if symbol is None:
+            raise Unmet(f"a function {function} in the program", "there is none")
+        return self._call_address(symbol.address, *arguments)
+
+    def _call_address(self, address: int, *arguments: int) -> int:
+        if self._at is _At.RUNNING:
+            raise Unmet("the program at a WFI", "it runs")
+        saved = self._here
+        self._leave_wfi()
+        resume_at = self._here.pc
+        for number, value in enumerate(arguments):
+            self._core.set_register(number, value)
+        self._core.set_register(LR, resume_at | 1)
+        self._core.breakpoint(resume_at)
+        self._set_pc(address)
+        while not (self._here.pc == resume_at and self._here.sp == saved.sp):
+            self._advance()
+        result = self._here[0]
+        for number in (*range(13), LR):
+            self._core.set_register(number, saved[number])
+        self._here = saved.at(resume_at)
+        return result
+
+    def leave_sleep(self) -> None:
+        """Let the WFI return for no reason, which the architecture allows (ARM DDI 0403, B1.5.19)."""
+        self.wait_asleep()
+        self._leave_wfi()
+
+    def revive(self) -> None:
+        """After LOOP or POLLING: go back to the last thing seen, so that a pin can change there."""
+        if self._ended is None or self._ended.ending not in (Ending.LOOP, Ending.POLLING):
+            raise Unmet("a run that ended in a loop", str(self._ended or "it goes on"))
+        in_loop = self._core.ran_out
+        self._ended = None
+        self.trace = Trace(list(self.trace)[:-1])
+        self._polls = self._stops = 0
+        if in_loop:
+            self._core.rewind()
+            self._here = self._core.registers()
+
+    def spurious_wake(self) -> bool:
+        """Wake the task that polled last, for no reason, through its own waker.
+
+        False where no poll has shown a waker yet.
+        """
+        if self._waker is None:
+            return False
+        self.wait_asleep()
+        self._call_address(self._waker.function, self._waker.data)
+        return True
+
+    # -- the engine ------------------------------------------------------------------------------
+
+    def _check_ended(self) -> None:
+        if self._ended is not None:
+            raise self._ended
+
+    def _key(self) -> tuple[int, int, int]:
+        return self._here.pc, self._here.sp, self._here.exception
+
+    def _set_pc(self, address: int) -> None:
+        self._core.set_pc(address)
+        self._here = self._here.at(address)
+        self._at = _At.RUNNING
+
+    def _would_wake(self) -> bool:
+        """Whether the core would leave a WFI: an enabled exception is pending. PRIMASK does not
+        count.
+
+        (ARM DDI 0403, B1.5.19.)
+        """
+        return bool(self._core.read_word(ICSR) & ICSR_VECTPENDING)
+
+    def _at_sleep(self) -> bool:
+        """Whether the core sleeps now and nothing will end that by itself."""
+        self._check_ended()
+        return self._at is _At.ASLEEP and not (self._injected and self._would_wake())
+
+    def _leave_wfi(self) -> None:
+        wide = self.image.sites[self._here.pc] == "wfi.w"
+        if self._at is _At.ASLEEP:
+            self._note(Kind.WAKE_UP)
+        self._set_pc(self._here.pc + (4 if wide else 2))
+
+    def _advance(self) -> None:
+        """Go on to the next thing that happens. Not to be called when the core sleeps for good."""
+        self._check_ended()
+        if self._at is _At.ASLEEP:
+            self._injected = False
+            self._leave_wfi()
+        elif self._at is _At.WFI:
+            if not self._would_wake():
+                self._fall_asleep()
+                return
+            # With interrupts enabled the handler runs now and returns to this WFI; with PRIMASK set
+            # nothing runs, the core is back here at once, and WFI lets it through.
+            self._injected = False
+            before = self._key()
+            self._go_once()
+            if self._key() != before:
+                self._observe()
+                return
+            self._leave_wfi()
+        self._go()
+        self._observe()
+
+    def _fall_asleep(self) -> None:
+        self._at = _At.ASLEEP
+        self._injected = False
+        self._polls = self._stops = 0
+        self._note(Kind.SLEEP)
+
+    def _step_over(self) -> None:
+        self._unexecuted.discard(self._key())
+        self._core.step()
+        self._at = _At.RUNNING
+
+    def _go(self) -> None:
+        """Run to the next stop that is news.
+
+        Where the core stands at a breakpoint already told of, its instruction is stepped over
+        first; unless something was injected: then the interrupt comes before that instruction.
+        """
+        while True:
+            if self._key() in self._unexecuted and not self._injected:
+                self._step_over()
+            self._injected = False
+            self._go_once()
+            if self._key() not in self._unexecuted:
+                return
+
+    def _go_once(self) -> None:
+        self._at = _At.RUNNING
+        stop, self._here = self._core.go()
+        if stop.why is Why.GONE:
+            self._end(Ending.DIED, self._core.last_words())
+        if stop.why is Why.WATCHDOG:
+            self._end_in_loop()
+        if stop.why is Why.HOST_CALL:
+            request = stop.reply[1:].partition(",")[0]
+            self._refuse(f"{request}, not through the board's console")
+        if "watch" in stop.reply:
+            self._core.let_systick_be_written()
+            self._here = self._core.registers()
+            self._go()
+
+    def _end_in_loop(self) -> None:
+        """Say where the core goes round: the lowest address of a few hundred steps."""
+        lowest = self._here.pc
+        for _ in range(200):
+            self._core.step()
+            lowest = min(lowest, self._core.registers().pc)
+        name = self.image.name_at(lowest)
+        self._end(
+            Ending.LOOP, f"{self.limits.budget.instructions} instructions in {name}", pc=lowest
+        )
+
+    def _observe(self) -> None:
+        """Write down what the core stopped for."""
+        self._close_handlers()
+        self._close_calls()
+        here = self._here.pc
+        self._stops += 1
+        site = self.image.sites.get(here)
+        if site == "bkpt":
+            self._answer_host_call()
+        elif site is not None:
+            self._at = _At.WFI
+        else:
+            self._unexecuted.add(self._key())
+            if here in self._entries and self._here.lr >> 28 == EXC_RETURN:
+                self._enter_handler()
+            point = self._traced.get(here) or self._woken.get(here)
+            if point:
+                self._enter_call(*point)
+        if self._stops > self.limits.stops:
+            self._end(Ending.LOOP, f"{self._stops} events without a sleep")
+
+    def _close_handlers(self) -> None:
+        """A handler has returned when the core is seen outside it; nothing traced lies in between."""
+        now = self._here.exception
+        entering = self._here.pc in self._entries and self._here.lr >> 28 == EXC_RETURN
+        while self._active and (self._active[-1].number != now or entering):
+            if entering and now not in [a.number for a in self._active] and self._nested():
+                break
+            done = self._active.pop()
+            self._note(Kind.EXIT, done.name, done.number)
+        if not now:
+            self._same_entries = 0 if self._at is _At.WFI else self._same_entries
+
+    def _nested(self) -> bool:
+        """At a handler's first instruction: whether it interrupted another handler (EXC_RETURN)."""
+        return self._here.lr & 0xF == 0x1
+
+    def _enter_handler(self) -> None:
+        number = self._here.exception
+        name = self.image.name_at(self._here.pc)
+        frame = self._frame()
+        self._active.append(_Active(number, name))
+        self._note(Kind.ENTER, name, number, pc=frame[6])
+        if number in FAULTS:
+            self._end_in_fault(exception_name(number), frame)
+        if self._here.pc == self.image.default_handler:
+            self._end(Ending.UNHANDLED, f"{exception_name(number)} has no handler", pc=frame[6])
+        entry = (number, frame[6], self._here.sp)
+        self._same_entries = self._same_entries + 1 if entry == self._last_entry else 1
+        self._last_entry = entry
+        if self._same_entries > self.limits.storm:
+            self._end(Ending.STORM, f"{name} entered {self._same_entries} times in a row")
+
+    def _frame(self) -> tuple[int, ...]:
+        """r0-r3, r12, lr, pc, xpsr as the core stacked them; zeros where the stack is not memory."""
+        raw = self._core.read(self._here.sp, 32)
+        return struct.unpack("<8I", raw) if raw and len(raw) == 32 else (0,) * 8
+
+    def _end_in_fault(self, name: str, frame: tuple[int, ...]) -> None:
+        cfsr, hfsr = self._core.read_word(CFSR), self._core.read_word(HFSR)
+        address = None
+        if cfsr & 1 << 7:
+            address = self._core.read_word(MMFAR)
+        elif cfsr & 1 << 15:
+            address = self._core.read_word(BFAR)
+        fault = Fault(name, frame[6], frame[5], cfsr, hfsr, address)
+        self._end(Ending.FAULT, f"{name} at 0x{frame[6]:08x}", fault, pc=frame[6])
+
+    def _enter_call(self, name: str, role: str) -> None:
+        if role == "todo":
+            self._note(Kind.TODO, value=self._here[0])
+            return
+        self._note(Kind.CALL, name, self._here[0], role)
+        back = self._here.lr & ~1
+        if role in ("poll", "register") and self._here.lr & 1 and back < 0xF000_0000:
+            self._core.breakpoint(back)
+            self._open.append(_Open(name, role, back, self._here.sp))
+        if role == "poll":
+            self._see_poll()
+
+    def _see_poll(self) -> None:
+        """Remember the waker in the context, and count."""
+        waker = self._core.read(self._word(self._here[1]), 8) or bytes(8)
+        vtable, data = struct.unpack("<2I", waker)
+        function = self._word(vtable) & ~1
+        symbol = self.image.symbol_at(function)
+        if symbol and symbol.is_function and symbol.address == function:
+            self._waker = _Waker(function, data)
+            if function not in self._woken:
+                self._core.breakpoint(function)
+                self._woken[function] = (symbol.name, "woken")
+        self._polls += 1
+        if self._polls > self.limits.polls:
+            self._end(Ending.POLLING, f"{self._polls} polls without a sleep")
+
+    def _word(self, address: int) -> int:
+        raw = self._core.read(address, 4)
+        return int.from_bytes(raw, "little") if raw else 0
+
+    def _close_calls(self) -> None:
+        while self._open and self._here.sp > self._open[-1].sp:
+            self._open.pop()  # left by another way than a return; nothing to tell
+        while self._open and (self._here.pc, self._here.sp) == (
+            self._open[-1].return_pc,
+            self._open[-1].sp,
+        ):
+            done = self._open.pop()
+            self._note(Kind.RETURN, done.name, self._here[0], done.role)
+
+    def _answer_host_call(self) -> None:
+        here = self._here
+        from_board = self._host_call is not None and self._host_call.holds(here.pc)
+        reply = console.answer(here[0], here[1], from_board, self._core.read)
+        match reply:
+            case console.Printed(data):
+                self._print(data)
+                self._core.set_register(0, 0)
+                self._set_pc(here.pc + 2)
+            case console.Exited():
+                self._end(Ending.EXIT, "the program said that it is done")
+            case console.Refused(request):
+                self._refuse(request)
+
+    def _refuse(self, request: str) -> None:
+        self._note(Kind.FORBIDDEN, request)
+        self._end(Ending.FORBIDDEN, request)
+
+    def _print(self, data: bytes) -> None:
+        self._printed += len(data)
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            text = line.decode("utf-8", "backslashreplace")
+            self._note(Kind.LINE, text, self._here.exception)
+        if self._printed > self.limits.console_bytes:
+            self._end(Ending.FLOOD, f"more than {self.limits.console_bytes} bytes printed")
+
+
+def _button(name: str) -> str:
+    if name not in BUTTONS:
+        raise Unmet(f"a button ({', '.join(BUTTONS)})", name)
+    return name
+
+
+def _quoted(lines: list[str]) -> str:
+    """The last lines of the console, short enough to read."""
+    if not lines:
+        return "no line at all"
+    shown = ", ".join(repr(line[:60]) for line in lines[-4:])
+    return f"{len(lines)} lines" + (", the last: " if len(lines) > 4 else ": ") + shown

@@ -1,0 +1,279 @@
+"""The core under control: every change to it is journalled, so that any run can be done again.
+
+Why a journal: whether a program "runs for ever" must not depend on how fast the host is. When the
+core has shown no sign for a while, that is only a suspicion. The run is then repeated up to its
+last resume, the board's watchdog is armed as a counter of instructions (with `-icount`, virtual
+time is the number of instructions executed), and the core is let go again. Either it stops within
+the budget, and the host was just slow, or the watchdog stops the machine after an exact number of
+instructions. The watchdog is armed in no other run, because a running timer and a breakpoint stop
+do not mix: QEMU moves the virtual clock to the next deadline at such a stop.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from wakebench.errors import BenchError
+from wakebench.machine import Machine
+from wakebench.pin_names import Pin
+from wakebench.pins import Edge, Pins
+from wakebench.probe import NO_REGISTERS, PC, Probe, Registers, Stop, Why
+from wakebench.qtest import Qtest
+
+OLDEST_QEMU = (7, 2)
+
+SRAM = 0x2000_0000
+SRAM_SIZE = 64 * 1024
+SRAM_PAINT = 0xA5
+"""What memory holds before the program starts: nothing that looks like a zero or a valid pointer."""
+
+PATIENCE_S = 0.2
+"""How long the core may run without a sign before it is suspected. Changes no verdict, only speed."""
+
+LAST_RESORT_S = 30.0
+"""Protects the host only."""
+
+# Watchdog timer 0 and system control (LM3S6965 data sheet, "Watchdog Timer" and "System Control").
+WDT = 0x4000_0000
+WDT_LOAD, WDT_CTL, WDT_LOCK = WDT, WDT + 0x8, WDT + 0xC00
+WDT_UNLOCK_KEY = 0x1ACC_E551
+WDT_INTEN_RESEN = 3
+RCC, RCC2 = 0x400F_E060, 0x400F_E070
+
+# ARMv7-M system control space (ARM DDI 0403, B3.2).
+SYST_CSR = 0xE000_E010
+ICSR = 0xE000_ED04
+ICSR_PENDSTSET, ICSR_PENDSTCLR = 1 << 26, 1 << 25
+SYST_ENABLE, SYST_TICKINT = 1, 2
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a program may do without a sign of progress."""
+
+    instructions: int = 2_000_000
+
+
+class Core:
+    """One machine's core, pins and registers. Owns nothing but the protocol clients."""
+
+    def __init__(self, machine: Machine, budget: Budget) -> None:
+        self._machine = machine
+        self._budget = budget
+        self._qtest = Qtest(machine.connection("qtest"))
+        self._probe = Probe(machine.connection("gdb"))
+        self.qemu_version = _check_version(self._probe.monitor("info version"))
+        self.pins = Pins(self._probe, self._qtest)
+        self._journal: list[Callable[[], None] | _Go] = []
+        self._own_breakpoints: set[int] = set()
+        self._fixed_breakpoints: set[int] = set()
+        self._probe.add_write_watch(SYST_CSR)
+        self.tick_on = False
+        self.ran_out = False
+
+    # -- what does not change the run ------------------------------------------------------------
+
+    def registers(self) -> Registers:
+        """The core registers."""
+        return self._probe.registers()
+
+    def read(self, address: int, length: int) -> bytes | None:
+        """Memory (not devices), or None where there is none."""
+        return self._probe.read(address, length)
+
+    def read_word(self, address: int) -> int:
+        """A device register, with its side effects if it has any."""
+        return self._qtest.read_word(address)
+
+    def last_words(self) -> str:
+        """What QEMU printed last."""
+        return self._machine.last_words()
+
+    def fix_breakpoints(self, addresses: Iterable[int]) -> None:
+        """Set breakpoints that stay over resets."""
+        for address in sorted(set(addresses) - self._fixed_breakpoints):
+            self._probe.add_breakpoint(address)
+            self._fixed_breakpoints.add(address)
+
+    # -- what does -------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Power on: flash as loaded, memory painted, devices reset, buttons released."""
+        self._journal.clear()
+        self._reset()
+
+    def _reset(self) -> None:
+        self.ran_out = False
+        for address in sorted(self._own_breakpoints):
+            self._probe.remove_breakpoint(address)
+        self._own_breakpoints.clear()
+        self._probe.monitor("system_reset")
+        self._qtest.fill(SRAM, SRAM_SIZE, SRAM_PAINT)
+        self.pins.idle()
+        self.tick_on = False
+
+    def _do(self, action: Callable[[], None]) -> None:
+        self._journal.append(action)
+        action()
+
+    def set_register(self, number: int, value: int) -> None:
+        """Write a core register."""
+        self._do(lambda: self._probe.set_register(number, value))
+
+    def set_pc(self, address: int) -> None:
+        """Continue at `address`."""
+        self.set_register(PC, address)
+
+    def write_word(self, address: int, value: int) -> None:
+        """Write a device register."""
+        self._do(lambda: self._qtest.write_word(address, value))
+
+    def edge(self, pin: Pin, level: int) -> Edge:
+        """Set the level outside a pin; see Pins.edge."""
+        self._journal.append(lambda: self.pins.drive(pin, level))
+        return self.pins.edge(pin, level)
+
+    def breakpoint(self, address: int) -> None:
+        """Set a breakpoint that lasts until the next reset."""
+        if address in self._fixed_breakpoints or address in self._own_breakpoints:
+            return
+
+        def add() -> None:
+            self._probe.add_breakpoint(address)
+            self._own_breakpoints.add(address)
+
+        self._do(add)
+
+    def remove_breakpoint(self, address: int) -> None:
+        """Undo `breakpoint`; does nothing for a fixed one."""
+        if address not in self._own_breakpoints:
+            return
+
+        def remove() -> None:
+            self._probe.remove_breakpoint(address)
+            self._own_breakpoints.discard(address)
+
+        self._do(remove)
+
+    def step(self) -> None:
+        """Execute one instruction, interrupts held back."""
+
+        def step() -> None:
+            self._probe.step()
+
+        self._do(step)
+
+    def let_systick_be_written(self) -> None:
+        """Carry out the write to SYST_CSR that the core stopped before, and keep the timer off.
+
+        The bench owns time: the program's SysTick is "on" in `tick_on` only, and its interrupts
+        come from `tick`.
+        """
+
+        def write() -> None:
+            self._probe.remove_write_watch(SYST_CSR)
+            self._probe.step()
+            control = self._qtest.read_word(SYST_CSR)
+            wanted = SYST_ENABLE | SYST_TICKINT
+            self.tick_on = control & wanted == wanted
+            self._qtest.write_word(SYST_CSR, control & ~SYST_ENABLE)
+            self._qtest.write_word(ICSR, ICSR_PENDSTCLR)
+            self._probe.add_write_watch(SYST_CSR)
+
+        self._do(write)
+
+    def tick(self) -> None:
+        """One millisecond of SysTick: its exception becomes pending."""
+        self.write_word(ICSR, ICSR_PENDSTSET)
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def go(self) -> tuple[Stop, Registers]:
+        """Run to the next stop; say why, and what the registers hold then.
+
+        `Why.WATCHDOG` means: the budget of instructions was spent.
+
+        After WATCHDOG only `registers`, `read`, `step`, `rewind` and `reset` make sense.
+        """
+        stop = self._probe.run(PATIENCE_S)
+        if stop is None:
+            stop = self._probe.interrupt()
+            if stop.why is Why.INTERRUPTED:
+                stop = self._convict()
+        registers = self._registers_after(stop)
+        self._journal.append(_Go(stop.why, registers.pc))
+        self.ran_out = stop.why is Why.WATCHDOG
+        return stop, registers
+
+    def _registers_after(self, stop: Stop) -> Registers:
+        return NO_REGISTERS if stop.why is Why.GONE else self._probe.registers()
+
+    def _convict(self) -> Stop:
+        """Do the run again up to the last resume, and go on with a counter of instructions."""
+        self._replay()
+        self._arm_watchdog()
+        stop = self._run_patiently()
+        if stop.why is Why.BREAK:
+            # Innocent: the host was slow. Once more without the watchdog, which would disturb.
+            self._replay()
+            stop = self._run_patiently()
+        return stop
+
+    def _run_patiently(self) -> Stop:
+        stop = self._probe.run(LAST_RESORT_S)
+        if stop is None:
+            raise BenchError(f"no answer from the machine within {LAST_RESORT_S:.0f} s")
+        return stop
+
+    def rewind(self) -> None:
+        """Go back to just before the last resume; the journal then ends there."""
+        while self._journal:
+            if isinstance(self._journal.pop(), _Go):
+                break
+        self._replay()
+
+    def _replay(self) -> None:
+        self._reset()
+        for entry in self._journal:
+            if isinstance(entry, _Go):
+                stop = self._run_patiently()
+                if (stop.why, self._registers_after(stop).pc) != (entry.why, entry.pc):
+                    raise BenchError("the same run went another way: the machine is not exact")
+            else:
+                entry()
+
+    def _arm_watchdog(self) -> None:
+        """Stop the machine when the core has executed the budget.
+
+        The watchdog acts at its second time-out, so each takes half of the budget. Its clock is the
+        system clock, whose period follows from RCC, RCC2 and a 200 MHz PLL as QEMU models it.
+        """
+        rcc, rcc2 = self._qtest.read_word(RCC), self._qtest.read_word(RCC2)
+        divisor = (rcc2 >> 23) & 0x3F if rcc2 >> 31 else (rcc >> 23) & 0xF
+        period_ns = 5 * (divisor + 1)
+        self._qtest.write_word(WDT_LOCK, WDT_UNLOCK_KEY)
+        self._qtest.write_word(WDT_LOAD, max(1, self._budget.instructions // (2 * period_ns)))
+        self._qtest.write_word(WDT_CTL, WDT_INTEN_RESEN)
+
+
+def _check_version(said: str) -> str:
+    """The version in the answer to `info version`. Raises BenchError where it is too old."""
+    found = re.search(r"(\d+)\.(\d+)(?:\.\d+)?", said)
+    if found is None:
+        raise BenchError(f"QEMU did not tell its version: {said[:60]!r}")
+    if (int(found[1]), int(found[2])) < OLDEST_QEMU:
+        raise BenchError(
+            f"QEMU is version {found[0]}; wakelab needs {OLDEST_QEMU[0]}.{OLDEST_QEMU[1]} or newer.
+            " "`make doctor` says how to get it."
+        )
+    return found[0]
+
+
+@dataclass(frozen=True)
+class _Go:
+    """A resume in the journal, and how it ended."""
+
+    why: Why
+    pc: int

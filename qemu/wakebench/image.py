@@ -1,0 +1,237 @@
+"""What an ELF image says about itself: vectors, symbols, source lines, and the instructions the
+bench executes in the core's place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+
+from elftools.common.exceptions import DWARFError, ELFError
+from elftools.dwarf.dwarfinfo import DWARFInfo
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from wakebench.errors import ImageError
+
+VECTORS = 64
+"""Entries of the vector table: 16 of the core and IRQ 0 to 47."""
+
+FIRST_IRQ = 16
+
+WFI_NARROW = 0xBF30
+WFI_WIDE = (0xF3AF, 0x8003)
+BKPT_SEMIHOSTING = 0xBEAB
+MSR_BASEPRI = (0x8811, 0x8812)
+"""Second halfwords of `msr basepri, rN` and `msr basepri_max, rN`; the first is 0xF380 to 0xF38F."""
+
+CORE_EXCEPTIONS = {
+    1: "Reset",
+    2: "NMI",
+    3: "HardFault",
+    4: "MemManage",
+    5: "BusFault",
+    6: "UsageFault",
+    11: "SVCall",
+    12: "DebugMonitor",
+    14: "PendSV",
+    15: "SysTick",
+}
+FAULTS = frozenset({2, 3, 4, 5, 6})
+
+
+def exception_name(number: int) -> str:
+    """`SysTick`, `IRQ 30`, ...: what the field calls exception `number`."""
+    if number >= FIRST_IRQ:
+        return f"IRQ {number - FIRST_IRQ}"
+    return CORE_EXCEPTIONS.get(number, f"exception {number}")
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A named piece of the image. `address` has the Thumb bit removed."""
+
+    name: str
+    address: int
+    size: int
+    is_function: bool
+
+    def holds(self, address: int) -> bool:
+        """Whether `address` lies inside."""
+        return self.address <= address < self.address + max(self.size, 1)
+
+
+@dataclass(frozen=True)
+class SourceLine:
+    """A line of source, the file as the compiler was told it."""
+
+    file: str
+    line: int
+
+
+class Image:
+    """An ELF file for the board, read once. Raises ImageError where it is not one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            content = path.read_bytes()
+        except OSError as problem:
+            raise ImageError(f"cannot read {path}: {problem.strerror}") from problem
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        try:
+            self._elf = ELFFile(BytesIO(content))
+            self._check()
+            self._code = [
+                (section["sh_addr"], section.data())
+                for section in self._elf.iter_sections()
+                if section["sh_flags"] & 0x4 and section["sh_type"] == "SHT_PROGBITS"
+            ]
+            self._symbols = sorted(self._read_symbols(), key=lambda s: (s.address, -s.size))
+        except (ELFError, struct.error, KeyError, UnicodeDecodeError) as problem:
+            raise ImageError(f"{path.name} is not a sound ELF file: {problem}") from problem
+        self._addresses = [s.address for s in self._symbols]
+        self._by_name = {s.name: s for s in self._symbols}
+        self.vectors = self._read_vectors()
+
+    def _check(self) -> None:
+        if self._elf["e_machine"] != "EM_ARM" or self._elf["e_type"] != "ET_EXEC":
+            raise ImageError(f"{self.path.name} is not a linked ARM program")
+
+    def _read_symbols(self) -> Iterator[Symbol]:
+        for section in self._elf.iter_sections():
+            if not isinstance(section, SymbolTableSection):
+                continue
+            for each in section.iter_symbols():
+                kind = each["st_info"]["type"]
+                if kind in ("STT_FUNC", "STT_OBJECT") and each.name:
+                    function = kind == "STT_FUNC"
+                    address = each["st_value"] & ~1 if function else each["st_value"]
+                    yield Symbol(each.name, address, each["st_size"], function)
+
+    def _read_vectors(self) -> tuple[int, ...]:
+        table = self.flash(0, 4 * VECTORS)
+        if table is None:
+            raise ImageError(f"{self.path.name} has no vector table of {VECTORS} entries at 0")
+        return struct.unpack(f"<{VECTORS}I", table)
+
+    def flash(self, address: int, length: int) -> bytes | None:
+        """Bytes of the image's code and constants, or None where it has none."""
+        for segment in self._elf.iter_segments():
+            if segment["p_type"] != "PT_LOAD":
+                continue
+            offset = address - segment["p_paddr"]
+            if 0 <= offset and offset + length <= segment["p_filesz"]:
+                return bytes(segment.data()[offset : offset + length])
+        return None
+
+    # -- names -----------------------------------------------------------------------------------
+
+    def symbol(self, name: str) -> Symbol | None:
+        """The symbol called `name`."""
+        return self._by_name.get(name)
+
+    def symbol_at(self, address: int) -> Symbol | None:
+        """The symbol that holds `address`."""
+        at = bisect_right(self._addresses, address & ~1)
+        for each in reversed(self._symbols[max(0, at - 8) : at]):
+            if each.holds(address & ~1 if each.is_function else address):
+                return each
+        return None
+
+    def name_at(self, address: int) -> str:
+        """The name of the function or object at `address`, or the address in hex."""
+        found = self.symbol_at(address)
+        return found.name if found else f"0x{address:08x}"
+
+    def handlers(self) -> dict[int, int]:
+        """Exception number to handler address, for the slots that are not empty (reset aside)."""
+        return {n: v & ~1 for n, v in enumerate(self.vectors) if n >= 2 and v != 0}
+
+    @cached_property
+    def default_handler(self) -> int | None:
+        """Address of `Default_Handler`, which serves the slots nobody claimed."""
+        found = self.symbol("Default_Handler")
+        return found.address if found else None
+
+    # -- instructions ----------------------------------------------------------------------------
+
+    def _halfwords(self) -> Iterator[tuple[int, int, int]]:
+        """(address, halfword, next halfword) at every even address of the code.
+
+        Also in the middle of wide instructions and in constants: a breakpoint there is never hit by
+        honest code, and does catch code that jumps there.
+        """
+        for base, data in self._code:
+            words = struct.unpack(f"<{len(data) // 2}H", data[: len(data) & ~1])
+            for at, word in enumerate(words):
+                yield base + 2 * at, word, words[at + 1] if at + 1 < len(words) else 0
+
+    @cached_property
+    def sites(self) -> dict[int, str]:
+        """Address to `wfi` (2 bytes), `wfi.w` (4 bytes) or `bkpt`: what the bench executes itself."""
+        found = {}
+        for address, first, second in self._halfwords():
+            if first == WFI_NARROW:
+                found[address] = "wfi"
+            elif (first, second) == WFI_WIDE:
+                found[address] = "wfi.w"
+            elif first == BKPT_SEMIHOSTING:
+                found[address] = "bkpt"
+        return found
+
+    @cached_property
+    def sets_basepri(self) -> bool:
+        """Whether any instruction writes BASEPRI."""
+        return any(
+            first & 0xFFF0 == 0xF380 and second in MSR_BASEPRI
+            for _, first, second in self._halfwords()
+        )
+
+    # -- source lines ----------------------------------------------------------------------------
+
+    @cached_property
+    def _lines(self) -> list[tuple[int, SourceLine | None]]:
+        """(first address, line), sorted; None ends a sequence. Read only when somebody asks."""
+        rows: list[tuple[int, SourceLine | None]] = []
+        try:
+            if self._elf.has_dwarf_info():
+                rows = _read_line_table(self._elf.get_dwarf_info())
+        except (DWARFError, ELFError, struct.error, KeyError, IndexError):
+            rows = []
+        rows.sort(key=lambda row: (row[0], row[1] is not None))
+        return rows
+
+    def line(self, address: int) -> SourceLine | None:
+        """The source line of the instruction at `address`."""
+        address &= ~1
+        at = bisect_right(self._lines, address, key=lambda row: row[0])
+        return self._lines[at - 1][1] if at else None
+
+
+def _read_line_table(dwarf: DWARFInfo) -> list[tuple[int, SourceLine | None]]:
+    rows: list[tuple[int, SourceLine | None]] = []
+    for unit in dwarf.iter_CUs():
+        program = dwarf.line_program_for_CU(unit)
+        if program is None:
+            continue
+        files = program["file_entry"]
+        base = 0 if program["version"] >= 5 else 1
+        for entry in program.get_entries():
+            state = entry.state
+            if state is None:
+                continue
+            if state.end_sequence:
+                rows.append((state.address, None))
+                continue
+            index = state.file - base
+            if 0 <= index < len(files) and state.line:
+                name = files[index].name.decode(errors="backslashreplace")
+                rows.append((state.address, SourceLine(name.rsplit("/", 1)[-1], state.line)))
+    return rows

@@ -1,0 +1,158 @@
+"""One QEMU process, its two sockets, and the promise that it never outlives its owner.
+
+The gdbstub and qtest sockets are opened by us and QEMU connects to them, so "QEMU is up" is an
+event and not something to poll for. The process dies with us on every path: `close`, the end of the
+`with` block, an exception, Ctrl-C, and, through the kernel's parent-death signal, a SIGKILL of this
+process.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from wakebench.errors import BenchError
+
+START_TIMEOUT_S = 20.0
+"""Protects the host only: a QEMU that has not connected by then is broken."""
+
+
+@dataclass(frozen=True)
+class Qemu:
+    """The words that start a QEMU."""
+
+    command: tuple[str, ...]
+
+
+def find_qemu(command: str | None = None) -> Qemu:
+    """The QEMU named by `command`, else by `WAKELAB_QEMU`, else `qemu-system-arm` on the PATH.
+
+    Raises BenchError where there is none. How old it may be is checked when it runs (see Core).
+    """
+    words = tuple(shlex.split(command or os.environ.get("WAKELAB_QEMU", "qemu-system-arm")))
+    if not words or shutil.which(words[0]) is None:
+        name = words[0] if words else "WAKELAB_QEMU"
+        raise BenchError(
+            f"{name} was not found. `make doctor` says what is missing and how to get it."
+        )
+    return Qemu(words)
+
+
+class Machine:
+    """A stopped lm3s6965evb with `elf` in its flash. Owns the process and both sockets.
+
+    Create it in a thread that lives as long as the machine: the kernel sends the parent-death
+    signal when the creating *thread* ends. Use from one thread at a time.
+    """
+
+    def __init__(self, elf: Path, qemu: Qemu) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="wakebench-")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self._listeners = {name: self._listen(name) for name in ("gdb", "qtest")}
+        self._connections: dict[str, socket.socket] = {}
+        try:
+            self._start(elf, qemu)
+        except BaseException:
+            self.close()
+            raise
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder.name, name)
+
+    def _listen(self, name: str) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self._path(name))
+        listener.listen(1)
+        return listener
+
+    def _start(self, elf: Path, qemu: Qemu) -> None:
+        argv = [
+            *_die_with_parent(),
+            *qemu.command,
+            *("-M", "lm3s6965evb", "-kernel", str(elf), "-S"),
+            *("-display", "none", "-nodefaults", "-no-user-config"),
+            *("-chardev", f"socket,id=gdb,path={self._path('gdb')}", "-gdb", "chardev:gdb"),
+            *("-qtest", f"unix:{self._path('qtest')}", "-qtest-log", "none"),
+            # Every call that is not answered on a breakpoint reaches the probe, never the host.
+            *("-semihosting-config", "enable=on,target=gdb"),
+            # One instruction is one nanosecond of virtual time: the watchdog counts instructions.
+            *("-icount", "shift=0,sleep=off", "-action", "watchdog=pause"),
+        ]
+        self._log = open(self._path("log"), "wb")  # noqa: SIM115  (closed in close())
+        self._process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+        )
+
+    def _accept(self, name: str) -> socket.socket:
+        listener = self._listeners[name]
+        listener.settimeout(0.25)
+        waited = 0.0
+        while waited < START_TIMEOUT_S:
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                waited += 0.25
+                if self.dead:
+                    raise BenchError(f"QEMU did not start: {self.last_words()}") from None
+                continue
+            return connection
+        raise BenchError(
+            f"QEMU did not connect within {START_TIMEOUT_S:.0f} s: {self.last_words()}"
+        )
+
+    def connection(self, name: str) -> socket.socket:
+        """The connected socket `gdb` or `qtest`; waits for QEMU to connect. Raises BenchError."""
+        if name not in self._connections:
+            self._connections[name] = self._accept(name)
+        return self._connections[name]
+
+    @property
+    def dead(self) -> bool:
+        """Whether the process has ended."""
+        return self._process is None or self._process.poll() is not None
+
+    def last_words(self) -> str:
+        """The last line that QEMU itself printed, for an error message."""
+        try:
+            lines = (
+                Path(self._path("log")).read_text(errors="backslashreplace").strip().splitlines()
+            )
+        except OSError:
+            lines = []
+        return lines[-1][:300] if lines else "it said nothing"
+
+    def close(self) -> None:
+        """End the process and free everything. May be called twice."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        for each in (*self._connections.values(), *self._listeners.values()):
+            each.close()
+        if self._log is not None:
+            self._log.close()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _die_with_parent() -> list[str]:
+    """Words that make the kernel kill the process when its parent dies (Linux; elsewhere none)."""
+    return ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []

@@ -1,0 +1,223 @@
+"""A client of QEMU's gdbstub: breakpoints, registers, memory, one step, run.
+
+Only what the bench needs of the GDB remote serial protocol (GDB manual, appendix E). `target.xml`
+is read first, because without it QEMU's stub answers no single-register packet.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from enum import Enum
+
+from wakebench.errors import BenchError
+
+ANSWER_TIMEOUT_S = 20.0
+"""Protects the host only: commands to a stopped machine answer within a millisecond."""
+
+PC = 15
+SP = 13
+LR = 14
+
+
+@dataclass(frozen=True)
+class Registers:
+    """The core registers r0..r15 and xPSR."""
+
+    values: tuple[int, ...]
+
+    def __getitem__(self, number: int) -> int:
+        return self.values[number]
+
+    @property
+    def pc(self) -> int:
+        """Address of the next instruction."""
+        return self.values[PC]
+
+    @property
+    def sp(self) -> int:
+        """The active stack pointer."""
+        return self.values[SP]
+
+    @property
+    def lr(self) -> int:
+        """Return address, or EXC_RETURN at the first instruction of a handler."""
+        return self.values[LR]
+
+    @property
+    def exception(self) -> int:
+        """IPSR: 0 in thread mode, else the exception number being handled."""
+        return self.values[16] & 0x1FF
+
+    def at(self, pc: int) -> Registers:
+        """The same, with another PC."""
+        return Registers((*self.values[:PC], pc, *self.values[PC + 1 :]))
+
+
+NO_REGISTERS = Registers((0,) * 17)
+
+
+class Why(Enum):
+    """Why the core stopped."""
+
+    BREAK = "breakpoint, watchpoint or step"
+    INTERRUPTED = "the probe asked it to"
+    WATCHDOG = "the watchdog counted down"
+    HOST_CALL = "a semihosting call that no breakpoint caught"
+    GONE = "QEMU ended"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One stop: why, and the stub's own words."""
+
+    why: Why
+    reply: str
+
+
+class Probe:
+    """Speaks to a stopped machine. Every method but `run` needs the core stopped."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._buffer = b""
+        self._ask(b"qSupported:multiprocess-")
+        if not self._ask(b"qXfer:features:read:target.xml:0,ffb").startswith((b"l", b"m")):
+            raise BenchError("QEMU's gdbstub did not describe its registers")
+
+    # -- packets ---------------------------------------------------------------------------------
+
+    def _send(self, *payloads: bytes) -> None:
+        packets = b"".join(b"$%s#%02x" % (p, sum(p) & 0xFF) for p in payloads)
+        try:
+            self._socket.sendall(packets)
+        except OSError as gone:
+            raise ConnectionLost from gone
+
+    def _receive(self, timeout_s: float) -> bytes:
+        """The next packet's payload. Raises TimeoutError, ConnectionLost."""
+        self._socket.settimeout(timeout_s)
+        while True:
+            start = self._buffer.find(b"$")
+            end = self._buffer.find(b"#", start)
+            if start >= 0 and end >= 0 and len(self._buffer) >= end + 3:
+                payload = self._buffer[start + 1 : end]
+                self._buffer = self._buffer[end + 3 :]
+                return payload
+            try:
+                chunk = self._socket.recv(65536)
+            except TimeoutError:
+                raise
+            except OSError as gone:
+                raise ConnectionLost from gone
+            if not chunk:
+                raise ConnectionLost
+            self._buffer += chunk
+
+    def _ask(self, payload: bytes) -> bytes:
+        self._send(payload)
+        try:
+            return self._receive(ANSWER_TIMEOUT_S)
+        except TimeoutError as late:
+            raise BenchError(f"the gdbstub did not answer {payload[:20]!r}") from late
+
+    def _command(self, payload: bytes) -> None:
+        answer = self._ask(payload)
+        if answer != b"OK":
+            raise BenchError(f"the gdbstub refused {payload[:20]!r}: {answer[:20]!r}")
+
+    # -- state -----------------------------------------------------------------------------------
+
+    def registers(self) -> Registers:
+        """All core registers in one packet."""
+        raw = bytes.fromhex(self._ask(b"g").decode("ascii"))
+        return Registers(
+            tuple(int.from_bytes(raw[at : at + 4], "little") for at in range(0, 4 * 17, 4))
+        )
+
+    def set_register(self, number: int, value: int) -> None:
+        """Write one core register."""
+        self._command(b"P%x=%s" % (number, value.to_bytes(4, "little").hex().encode()))
+
+    def read(self, address: int, length: int) -> bytes | None:
+        """Memory as the core sees it, or None where nothing answers. Not for device registers."""
+        answer = self._ask(b"m%x,%x" % (address, length))
+        if answer.startswith(b"E"):
+            return None
+        return bytes.fromhex(answer.decode("ascii"))
+
+    def monitor(self, command: str) -> str:
+        """Run a command of QEMU's human monitor and return what it printed."""
+        self._send(b"qRcmd," + command.encode().hex().encode())
+        said = b""
+        while True:
+            try:
+                answer = self._receive(ANSWER_TIMEOUT_S)
+            except TimeoutError as late:
+                raise BenchError(f"QEMU's monitor did not answer {command!r}") from late
+            if answer == b"OK":
+                return said.decode(errors="backslashreplace")
+            if not answer.startswith(b"O"):
+                raise BenchError(f"QEMU's monitor refused {command!r}: {answer[:40]!r}")
+            said += bytes.fromhex(answer[1:].decode("ascii"))
+
+    # -- breakpoints -----------------------------------------------------------------------------
+
+    def add_breakpoint(self, address: int) -> None:
+        """Stop before the instruction at `address` executes."""
+        self._command(b"Z0,%x,2" % address)
+
+    def remove_breakpoint(self, address: int) -> None:
+        """Undo `add_breakpoint`."""
+        self._command(b"z0,%x,2" % address)
+
+    def add_write_watch(self, address: int) -> None:
+        """Stop when the word at `address` is written; on a device, before the write."""
+        self._command(b"Z2,%x,4" % address)
+
+    def remove_write_watch(self, address: int) -> None:
+        """Undo `add_write_watch`."""
+        self._command(b"z2,%x,4" % address)
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def step(self) -> Stop:
+        """Execute one instruction. QEMU holds interrupts and timers back meanwhile."""
+        self._send(b"s")
+        stop = self._stop(ANSWER_TIMEOUT_S)
+        if stop is None:
+            raise BenchError("the core did not come back from a single step")
+        return stop
+
+    def run(self, patience_s: float) -> Stop | None:
+        """Run to the next stop; None if there was none for `patience_s` (the core still runs)."""
+        self._send(b"c")
+        return self._stop(patience_s)
+
+    def interrupt(self) -> Stop:
+        """Stop a running core. A stop that happened meanwhile by itself counts."""
+        try:
+            self._socket.sendall(b"\x03")
+        except OSError:
+            return Stop(Why.GONE, "")
+        stop = self._stop(ANSWER_TIMEOUT_S)
+        if stop is None:
+            raise BenchError("the core could not be stopped")
+        return stop
+
+    def _stop(self, patience_s: float) -> Stop | None:
+        try:
+            reply = self._receive(patience_s).decode("ascii", "replace")
+        except TimeoutError:
+            return None
+        except ConnectionLost:
+            return Stop(Why.GONE, "")
+        if reply.startswith("F"):
+            return Stop(Why.HOST_CALL, reply)
+        signal = reply[1:3]
+        why = {"02": Why.INTERRUPTED, "0e": Why.WATCHDOG}.get(signal, Why.BREAK)
+        return Stop(Why.GONE if reply[:1] in ("W", "X") else why, reply)
+
+
+class ConnectionLost(Exception):
+    """QEMU closed the gdbstub's socket: it has ended."""

@@ -1,0 +1,140 @@
+"""What happened on the board, in order, with bench time.
+
+A trace is the bench's whole testimony: two runs are the same if their hashes are. It holds no wall
+clock, no process id and no path, so it does not depend on the host.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Kinds of event. `name` and `value` of an Event mean what is said here."""
+
+    RESET = "reset"
+    EDGE = "edge"
+    """`name` pin, `value` level, `note` latched, merged or unsensed."""
+    ENTER = "enter"
+    """A handler starts: `name` its function, `value` exception number, `pc` what it interrupted."""
+    EXIT = "exit"
+    """It has returned: `name`, `value` as at ENTER."""
+    CALL = "call"
+    """A traced function starts: `name`, `value` its first argument, `note` its role (poll, wake,
+    ...).
+    """
+    RETURN = "return"
+    """It has returned: `name`, `value` the result, `note` its role."""
+    LINE = "line"
+    """A line on the console: `name` the text, `value` the exception number of who printed (0:
+    thread).
+    """
+    SLEEP = "sleep"
+    """The core sleeps at a WFI."""
+    WAKE_UP = "wake-up"
+    """An interrupt ends the sleep."""
+    TODO = "todo"
+    """The program came to a step that is not written yet: `value` its number."""
+    FORBIDDEN = "forbidden"
+    """The program asked the host for something: `name` what, `pc` who."""
+    END = "end"
+    """Nothing more can happen: `name` why (see board.Ending)."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened. `ms` is bench time in milliseconds, `pc` where the core was."""
+
+    ms: int
+    kind: Kind
+    pc: int = 0
+    name: str = ""
+    value: int = 0
+    note: str = ""
+
+    def canonical(self) -> str:
+        """The event as one line that is equal if and only if the event is."""
+        fields = (str(self.ms), self.kind, f"{self.pc:08x}", repr(self.name), str(self.value))
+        return " ".join((*fields, self.note))
+
+
+class Trace:
+    """The events of one run, in order."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._events = list(events)
+
+    def add(self, event: Event) -> None:
+        """Append."""
+        self._events.append(event)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __getitem__(self, index: int) -> Event:
+        return self._events[index]
+
+    def since(self, index: int) -> list[Event]:
+        """The events from number `index` on."""
+        return self._events[index:]
+
+    def of(self, *kinds: Kind) -> list[Event]:
+        """The events of these kinds."""
+        return [e for e in self._events if e.kind in kinds]
+
+    def lines(self) -> list[str]:
+        """The console, line by line."""
+        return [e.name for e in self._events if e.kind is Kind.LINE]
+
+    def digest(self) -> str:
+        """SHA-256 of the whole trace."""
+        text = "\n".join(e.canonical() for e in self._events)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def story(events: Iterable[Event]) -> list[str]:
+    """The events as a small time line for people, a line each.
+
+    Lanes: what happens outside stands at the left, interrupts are marked `!`, the task `.`.
+    """
+    told = []
+    for e in events:
+        sentence = _tell(e)
+        if sentence:
+            told.append(f"{e.ms:>6} ms  {sentence}")
+    return told
+
+
+def _tell(e: Event) -> str:
+    match e.kind:
+        case Kind.RESET:
+            return "reset"
+        case Kind.EDGE:
+            return f"edge     {e.name} {'1→0' if e.value == 0 else '0→1'}  ({e.note})"
+        case Kind.ENTER:
+            return f"handler  {e.name} starts"
+        case Kind.EXIT:
+            return f"handler  {e.name} returns"
+        case Kind.CALL:
+            return f"{e.note:<9}{e.name}()"
+        case Kind.RETURN:
+            result = {"poll": {0: " PENDING", 1: " READY"}.get(e.value, f" {e.value}")}
+            return f"{'':<9}{e.name}() returns{result.get(e.note, '')}"
+        case Kind.LINE:
+            return f"line     {e.name!r}" + (f"  (from exception {e.value})" if e.value else "")
+        case Kind.SLEEP:
+            return "sleep    the core waits in WFI"
+        case Kind.WAKE_UP:
+            return "wake-up  an interrupt is pending"
+        case Kind.TODO:
+            return f"to do    step {e.value} is not written yet"
+        case Kind.FORBIDDEN:
+            return f"refused  {e.name}"
+        case Kind.END:
+            return f"end      {e.name}"
