@@ -89,7 +89,9 @@ fi
 
 if [ ! -f .venv/ready ]; then
     row missing .venv - 'the Python packages' 'make setup'
-elif ! .venv/bin/python -c 'import pytest, wakelab, wakebench' 2>/dev/null; then
+elif ! .venv/bin/python -c 'from importlib.util import find_spec as there
+import sys
+sys.exit(not all(map(there, ["pytest", "wakelab", "wakebench"])))' 2>/dev/null; then
     row broken .venv - 'its Python does not run, or packages are gone' 'rm -r .venv && make setup'
 elif [ "$(sed -n 2p .venv/ready)" != "lock $(cksum <requirements.lock)" ]; then
     row 'too old' .venv - 'requirements.lock has changed since' 'make setup'

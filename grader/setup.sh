@@ -91,8 +91,8 @@ install_packages() {
         fi
         stop "    su -c '$line'"
     fi
-    say "installing $* by apt-get. This happens once and takes a minute or two: the emulator"
-    say "and the compiler are about 100 MB to download."
+    say "installing by apt-get: $*"
+    case $* in *arm*) say "This happens once. The emulator and the compiler are about 100 MB: a minute or a few." ;; esac
     apt='DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300'
     # shellcheck disable=SC2086 # root and apt are several words on purpose
     $root env $apt update >>"$log" 2>&1 </dev/null || say "apt-get update failed; trying with what apt-get knows."
@@ -146,8 +146,8 @@ venv() {
         fi
     fi
     python=$(find_python) || no_python
-    say "putting the Python packages of requirements.lock into .venv. This happens once and takes"
-    say "about half a minute: they are downloaded and checked against their hashes."
+    say "putting the Python packages of requirements.lock into .venv"
+    say "This happens once. They are downloaded and checked against their hashes: half a minute."
     rm -rf .venv
     "$python" -m venv .venv >>"$log" 2>&1 || {
         tail -n 5 "$log" >&2

@@ -264,9 +264,10 @@ def _check_version(said: str) -> str:
     if found is None:
         raise BenchError(f"QEMU did not tell its version: {said[:60]!r}")
     if (int(found[1]), int(found[2])) < OLDEST_QEMU:
+        oldest = ".".join(map(str, OLDEST_QEMU))
         raise BenchError(
-            f"QEMU is version {found[0]}; wakelab needs {OLDEST_QEMU[0]}.{OLDEST_QEMU[1]} or newer.
-            " "`make doctor` says how to get it."
+            f"QEMU is version {found[0]}; wakelab needs {oldest} or newer. "
+            "`make doctor` says how to get it."
         )
     return found[0]
 
