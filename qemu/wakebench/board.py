@@ -138,7 +138,7 @@ class _Active:
 
 @dataclass(frozen=True)
 class _Waker:
-    """What the waker in a poll's context would call. Copied: the context is gone when poll returns."""
+    """What the waker in a poll's context would call; a copy, because the context goes with poll."""
 
     function: int
     data: int
@@ -463,7 +463,7 @@ class Board:
         return result
 
     def leave_sleep(self) -> None:
-        """Let the WFI return for no reason, which the architecture allows (ARM DDI 0403, B1.5.19)."""
+        """Let the WFI return for no reason, as it may at any time (ARM DDI 0403, B1.5.19)."""
         self.wait_asleep()
         self._leave_wfi()
 
@@ -618,7 +618,7 @@ class Board:
             self._end(Ending.LOOP, f"{self._stops} events without a sleep")
 
     def _close_handlers(self) -> None:
-        """A handler has returned when the core is seen outside it; nothing traced lies in between."""
+        """A handler has returned when the core is seen outside; nothing traced lies in between."""
         now = self._here.exception
         entering = self._here.pc in self._entries and self._here.lr >> 28 == EXC_RETURN
         while self._active and (self._active[-1].number != now or entering):
@@ -650,7 +650,7 @@ class Board:
             self._end(Ending.STORM, f"{name} entered {self._same_entries} times in a row")
 
     def _frame(self) -> tuple[int, ...]:
-        """r0-r3, r12, lr, pc, xpsr as the core stacked them; zeros where the stack is not memory."""
+        """r0-r3, r12, lr, pc, xpsr as the core stacked them; zeros where there is no memory."""
         raw = self._core.read(self._here.sp, 32)
         return struct.unpack("<8I", raw) if raw and len(raw) == 32 else (0,) * 8
 

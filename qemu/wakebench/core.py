@@ -27,10 +27,10 @@ OLDEST_QEMU = (7, 2)
 SRAM = 0x2000_0000
 SRAM_SIZE = 64 * 1024
 SRAM_PAINT = 0xA5
-"""What memory holds before the program starts: nothing that looks like a zero or a valid pointer."""
+"""What memory holds at power on: nothing that looks like a zero or a valid pointer."""
 
 PATIENCE_S = 0.2
-"""How long the core may run without a sign before it is suspected. Changes no verdict, only speed."""
+"""How long the core may run without a sign before it is suspected. Affects speed, no verdict."""
 
 LAST_RESORT_S = 30.0
 """Protects the host only."""

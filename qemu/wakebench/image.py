@@ -29,7 +29,7 @@ WFI_NARROW = 0xBF30
 WFI_WIDE = (0xF3AF, 0x8003)
 BKPT_SEMIHOSTING = 0xBEAB
 MSR_BASEPRI = (0x8811, 0x8812)
-"""Second halfwords of `msr basepri, rN` and `msr basepri_max, rN`; the first is 0xF380 to 0xF38F."""
+"""Second halfwords of `msr basepri, rN` and `msr basepri_max, rN`; the first is 0xF38N."""
 
 CORE_EXCEPTIONS = {
     1: "Reset",
@@ -175,7 +175,7 @@ class Image:
 
     @cached_property
     def sites(self) -> dict[int, str]:
-        """Address to `wfi` (2 bytes), `wfi.w` (4 bytes) or `bkpt`: what the bench executes itself."""
+        """Address to `wfi` (2 bytes), `wfi.w` (4) or `bkpt`: what the bench executes itself."""
         found = {}
         for address, first, second in self._halfwords():
             if first == WFI_NARROW:
