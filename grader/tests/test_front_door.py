@@ -98,12 +98,14 @@ class Machine:
         path.write_text("#!/bin/sh\n" + textwrap.dedent(script), encoding="utf-8")
         path.chmod(0o755)
 
-    def with_python(self, makes_venv: bool = True) -> None:
-        """This Python. Making a .venv takes seconds, so tests of the Debian packages, which come
-        before it, do without: set-up then ends with STOPPED_AT_VENV."""
+    def with_python(self) -> None:
         real = os.path.realpath(sys.executable)
-        refuse = "" if makes_venv else '[ "$2" = venv ] && exit 1\n'
-        self.program("python3", f'{refuse}exec "{real}" "$@"')
+        self.program("python3", f'exec "{real}" "$@"')
+
+    def with_python_that_makes_no_venv(self) -> None:
+        """Making a .venv takes seconds. Tests of the Debian packages, which come before it, do
+        without: set-up then ends with STOPPED_AT_VENV."""
+        self.program("python3", '[ "$1" = -c ] && echo "$0"')
 
     def with_tools(self, qemu: str = "7.2.22", gcc: str = "12.2.1") -> None:
         self.program("qemu-system-arm", f"echo QEMU emulator version {qemu}")
@@ -274,7 +276,7 @@ def test_without_an_administrator_it_prints_the_line_and_does_nothing(
 
 @pytest.mark.parametrize("user", [0, 1000], ids=["root", "sudo without a password"])
 def test_with_an_administrator_it_installs_what_is_missing(bare: Machine, user: int) -> None:
-    bare.with_python(makes_venv=False)
+    bare.with_python_that_makes_no_venv()
     bare.with_apt_get(user)
     bare.program("sudo", '[ "$1" = -n ] && shift\nexec "$@"' if user else "exit 1")
     done = bare.setup()
@@ -286,14 +288,14 @@ def test_with_an_administrator_it_installs_what_is_missing(bare: Machine, user: 
 
 def test_it_installs_only_what_is_missing(usual: Machine) -> None:
     (usual.bin / "qemu-system-arm").unlink()
-    usual.with_python(makes_venv=False)
+    usual.with_python_that_makes_no_venv()
     usual.with_apt_get(user=0)
     assert STOPPED_AT_VENV in usual.setup().stderr
     assert usual.apt_get_was_asked()[1].endswith(" --no-install-recommends qemu-system-arm")
 
 
 def test_the_tests_ask_for_the_hosts_compiler_too(usual: Machine) -> None:
-    usual.with_python(makes_venv=False)
+    usual.with_python_that_makes_no_venv()
     usual.with_apt_get(user=0)
     assert STOPPED_AT_VENV in usual.setup("tests").stderr
     assert usual.apt_get_was_asked()[1].endswith(" --no-install-recommends gcc libc6-dev")
