@@ -17,7 +17,7 @@ struct task {
     struct future *future;      /* NULL: finished, or never spawned */
     struct executor *executor;
     struct task *next;          /* in the list of ready tasks */
-    atomic_bool queued;         /* is in that list */
+    atomic_uint queued;         /* 1: is in that list, and need not be put there */
 };
 
 /* All zero at the start (a static one is). The member is the executor's. */

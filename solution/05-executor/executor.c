@@ -1,16 +1,18 @@
 /* The ready tasks are a linked list that any context adds to and only executor_run() takes from.
  *
- *            wake (1)                  executor (2)                  executor (3)
- *   idle ───────────────► queued, in list ───────────► queued, in batch ───────────► polled
- *    ▲                                                                                 │
- *    └──────────────────────────────── idle, or queued again by (1) ◄──────────────────┘
+ *          (1) wake                  (2) take                     (3) poll
+ *   idle ────────────► queued, listed ────────► queued, in a batch ────────► idle
  *
- * (1) who turns `queued` from false to true puts the task in front of the list, and nobody else does
- * (2) takes the whole list at once. So no node is ever removed from the middle, and the compare-exchange of a
- *     push cannot mistake a list that came back for one that stayed (the ABA problem)
- * (3) clears `queued`, then polls
- * The order is fair: tasks run in the order in which they were woken, and one that wakes itself while it is polled
- * goes to the next batch. */
+ * (1) who turns `queued` from 0 to 1 puts the task in front of the list, and nobody else does
+ * (2) takes the whole list at once. No task is ever unlinked from the middle, and the compare-exchange of a push
+ *     cannot take a list that changed and came back for one that stayed (the ABA problem)
+ * (3) clears `queued`, and only then polls: from here on (1) may happen again, and is for the next batch
+ *
+ * A batch has every task once, so none starves another.
+ *
+ * The atomics are relaxed, and atomic_signal_fence() keeps the compiler from reordering around them. That is enough
+ * where "the other thread" is an interrupt of the same core: the core sees its own stores in order. (On two cores it
+ * would not be; nor would masking interrupts before the sleep.) */
 
 #include "executor.h"
 
@@ -22,19 +24,23 @@ static void task_wake(void *data)
 {
     struct task *t = data;
 
-    /* Exchange, not load and store: two wakers that both read false would link the task twice, and make the
-     * list a circle. Release: what the waker did before is seen by the poll, even if this wake finds the task
-     * queued already and leaves the rest to the earlier one. */
-    if (atomic_exchange_explicit(&t->queued, true, memory_order_acq_rel)) {
+    /* What the waker has stored is there before the task can be seen as queued: if it was queued already, its next
+     * poll is the only one that will look. */
+    atomic_signal_fence(memory_order_release);
+
+    /* Exchange, not load and store: two wakers that both read 0 would link the task twice, and make a circle of the
+     * list. */
+    if (atomic_exchange_explicit(&t->queued, 1, memory_order_relaxed) != 0) {
         return;
     }
 
-    /* An interrupt between reading the head and replacing it may push, too; storing without comparing would
-     * drop its task. */
-    struct task *head = atomic_load_explicit(&t->executor->ready, memory_order_relaxed);
+    /* Compare: an interrupt between the load of the head and its store may push, too, and its task would be lost. */
+    struct executor *ex = t->executor;
+    struct task *head = atomic_load_explicit(&ex->ready, memory_order_relaxed);
     do {
         t->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&t->executor->ready, &head, t, memory_order_release,
+        atomic_signal_fence(memory_order_release); /* the link, before anybody can follow it */
+    } while (!atomic_compare_exchange_weak_explicit(&ex->ready, &head, t, memory_order_relaxed,
                                                     memory_order_relaxed));
 }
 
@@ -47,40 +53,33 @@ void executor_spawn(struct executor *ex, struct task *t, struct future *f)
     task_wake(t);
 }
 
-static void poll_task(struct task *t)
+/* Takes `t` out of the batch, polls it, and returns the rest. */
+static struct task *poll_first(struct task *t)
 {
-    /* Read before `queued` is cleared: a wake may change it from then on. Cleared before the poll: clearing
-     * after it would erase a wake that came while the task was being polled. */
-    atomic_exchange_explicit(&t->queued, false, memory_order_acq_rel);
+    /* Read before `queued` is cleared: a wake may write it from then on. */
+    struct task *rest = t->next;
+    atomic_signal_fence(memory_order_seq_cst);
 
-    if (t->future == NULL) {
-        return; /* woken late, by somebody who did not know that it had finished */
-    }
+    /* Before the poll: clearing it afterwards would erase a wake that came during the poll. A plain store will do,
+     * for a wake that it overwrites came before the poll, which sees what the wake is about. */
+    atomic_store_explicit(&t->queued, 0, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
 
-    const struct waker waker = {.vtable = &task_waker_vtable, .data = t};
-    struct context cx = {.waker = &waker};
-    if (future_poll(t->future, &cx) == POLL_READY) {
-        t->future = NULL;
+    /* NULL: woken by somebody who did not know that it had finished. */
+    if (t->future != NULL) {
+        const struct waker waker = {.vtable = &task_waker_vtable, .data = t};
+        struct context cx = {.waker = &waker};
+        if (future_poll(t->future, &cx) == POLL_READY) {
+            t->future = NULL;
+        }
     }
-}
-
-/* The list has the task that was woken last in front. */
-static struct task *reverse(struct task *list)
-{
-    struct task *reversed = NULL;
-    while (list != NULL) {
-        struct task *next = list->next;
-        list->next = reversed;
-        reversed = list;
-        list = next;
-    }
-    return reversed;
+    return rest;
 }
 
 static void sleep_if_idle(struct executor *ex)
 {
     /* Masked from this check to the WFI: an interrupt in between would fill the list, and the core would sleep on
-     * it. Now it stays pending, ends the WFI, and is served when the mask goes. */
+     * it. Masked, it stays pending, ends the WFI, and is served when the mask goes. */
     const uint32_t before = interrupts_mask();
     if (atomic_load_explicit(&ex->ready, memory_order_relaxed) == NULL) {
         sleep_until_pending();
@@ -91,14 +90,14 @@ static void sleep_if_idle(struct executor *ex)
 _Noreturn void executor_run(struct executor *ex)
 {
     for (;;) {
-        struct task *batch = reverse(atomic_exchange_explicit(&ex->ready, NULL, memory_order_acquire));
+        struct task *batch = atomic_exchange_explicit(&ex->ready, NULL, memory_order_relaxed);
+        atomic_signal_fence(memory_order_acquire); /* the links, after the list that they belong to */
         if (batch == NULL) {
             sleep_if_idle(ex);
+            continue;
         }
-        while (batch != NULL) {
-            struct task *t = batch;
-            batch = t->next;
-            poll_task(t);
-        }
+        do {
+            batch = poll_first(batch);
+        } while (batch != NULL);
     }
 }

@@ -29,13 +29,6 @@ static struct waker take(struct atomic_waker *a)
     return taken;
 }
 
-static void wake_unless_empty(const struct waker *w)
-{
-    if (!waker_is_empty(w)) {
-        waker_wake(w);
-    }
-}
-
 void atomic_waker_register(struct atomic_waker *a, const struct waker *w)
 {
     unsigned seen = WAITING;
@@ -66,11 +59,13 @@ void atomic_waker_register(struct atomic_waker *a, const struct waker *w)
          * believe that somebody else does the waking. */
         const struct waker taken = take(a);
         (void)atomic_exchange_explicit(&a->state, WAITING, memory_order_acq_rel);
-        wake_unless_empty(&taken);
+        waker_wake(&taken);
     }
 
     /* Last, with the slot free: what it wakes may use this queue. */
-    wake_unless_empty(&evicted);
+    if (!waker_is_empty(&evicted)) {
+        waker_wake(&evicted);
+    }
 }
 
 void atomic_waker_wake(struct atomic_waker *a)
@@ -85,5 +80,7 @@ void atomic_waker_wake(struct atomic_waker *a)
 
     /* (4) Before the call: what it wakes may register at once, and would find the slot taken. */
     atomic_store_explicit(&a->state, WAITING, memory_order_release);
-    wake_unless_empty(&taken);
+    if (!waker_is_empty(&taken)) {
+        waker_wake(&taken);
+    }
 }

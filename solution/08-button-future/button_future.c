@@ -76,8 +76,8 @@ poll_t button_future_poll(struct future *self, struct context *cx)
     return atomic_exchange_explicit(&line->pressed, false, memory_order_acquire) ? POLL_READY : POLL_PENDING;
 }
 
-/* ISR context. */
-static void serve(enum button b)
+/* ISR context. Inline: with a constant button, port and pin are constants, and a press is served sooner. */
+static inline __attribute__((always_inline)) void serve(enum button b)
 {
     const struct button_pin *pin = &button_pins[b];
     struct gpio *port = pin->port;
@@ -93,8 +93,9 @@ static void serve(enum button b)
     port->ICR = pin->mask;
     port->IM &= ~pin->mask; /* needs no protection here: thread code does not interrupt a handler */
 
-    /* Then wake: the other way round, a task above this interrupt would look too early. */
-    atomic_store_explicit(&lines[b].pressed, true, memory_order_release);
+    /* Then wake: the other way round, a task above this interrupt would look too early. Relaxed, because the wake
+     * releases what was stored before it. */
+    atomic_store_explicit(&lines[b].pressed, true, memory_order_relaxed);
     atomic_waker_wake(&lines[b].waker);
 }
 
