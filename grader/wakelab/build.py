@@ -257,34 +257,36 @@ class _Work:
     def compile(self, level: str, source: str) -> list[CompilerMessage]:
         target = self.private / level / f"{source}.o"
         target.parent.mkdir(exist_ok=True)
-        completed = self.toolchain.run(
-            [
-                str(self.toolchain.gcc),
-                *_COMPILE,
-                f"-{level}",
-                *(f"-I{self.root / name}" for name in _INCLUDES),
-                f"-ffile-prefix-map={self.root}/=",
-                f"-ffile-prefix-map={self.private}=.",
-                "-fdiagnostics-format=json",
-                f"-fmax-errors={MAX_MESSAGES}",
-                "-pipe",
-                "-c",
-                source,
-                "-o",
-                str(target),
-            ],
-            self.private,
-        )
+        completed = self._run_compiler(level, source, target, "-fdiagnostics-format=json")
+        if b"due to -fmax-errors" in completed.output:  # in JSON gcc then prints no message at all
+            completed = self._run_compiler(level, source, target, "-fno-diagnostics-show-caret")
         messages = [
             self._localized(message)
             for message in parse_compiler_output(completed.output, source, level)
         ]
-        if (failed := completed.ending is not Ending.EXIT or completed.returncode != 0) and not any(
-            message.severity == "error" for message in messages
-        ):
+        failed = completed.ending is not Ending.EXIT or completed.returncode != 0
+        if failed and not any(message.severity == "error" for message in messages):
             text = f"the compiler {_how_it_ended(completed)}"
             messages.append(CompilerMessage(source, 0, 0, "error", text, level))
-        return messages if failed or target.is_file() else [_vanished(source, level), *messages]
+        return messages
+
+    def _run_compiler(self, level: str, source: str, target: Path, form: str) -> Completed:
+        argv = [
+            str(self.toolchain.gcc),
+            *_COMPILE,
+            f"-{level}",
+            *(f"-I{self.root / name}" for name in _INCLUDES),
+            f"-ffile-prefix-map={self.root}/=",
+            f"-ffile-prefix-map={self.private}=.",
+            f"-fmax-errors={MAX_MESSAGES}",
+            form,
+            "-pipe",
+            "-c",
+            source,
+            "-o",
+            str(target),
+        ]
+        return self.toolchain.run(argv, self.private)
 
     def link(self, level: str, given: Sequence[Path]) -> list[CompilerMessage]:
         target = self.out / f"{level}.elf"
@@ -384,14 +386,24 @@ def parse_compiler_output(output: bytes, source: str, level: str) -> list[Compil
         if line.startswith("[{"):
             messages += [_from_json(each, source, level) for each in _json_objects(line)]
         elif found := _PLAIN.match(line):
-            # An assembler's line number counts lines that the student never saw.
             severity = "warning" if found["kind"].lower() == "warning" else "error"
-            messages.append(CompilerMessage(source, 0, 0, severity, found["text"], level))
+            # An assembler's line number counts lines that the student never saw.
+            messages.append(
+                CompilerMessage(
+                    found["file"] or source,
+                    int(found["line"] or 0),
+                    int(found["column"] or 0),
+                    severity,
+                    found["text"],
+                    level,
+                )
+            )
     return [message for message in messages if message.severity in ("error", "warning")]
 
 
 _PLAIN = re.compile(
-    r"(?:\{standard input\}:\d+|[\w.-]*(?:gcc|cc1|as)(?:\.exe)?|[^:\s]+\.[chs]:\d+(?::\d+)?): "
+    r"(?:\{standard input\}:\d+|[\w./-]*(?:gcc|cc1|as)"
+    r"|(?P<file>[^:]+):(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?): "
     r"(?P<kind>(?:internal compiler |fatal )?error|warning|Error|Warning|Fatal error): (?P<text>.+)"
 )
 
@@ -438,11 +450,8 @@ def parse_linker_output(
     that should define a symbol."""
     messages: dict[str, CompilerMessage] = {}
     for line in output.decode("utf-8", "replace").split("\n"):
-        place, text = _linker_sentence(line, home_of)
-        if text:
-            file, _, number = place.rpartition(":")
-            at = int(number) if number.isdigit() else 0
-            messages.setdefault(text, CompilerMessage(file, at, 0, "error", text, level))
+        if (said := _linker_sentence(line, home_of)) is not None:
+            messages.setdefault(said.text, replace(said, level=level))
     return list(messages.values())
 
 
@@ -452,37 +461,49 @@ _MULTIPLE = re.compile(
 )
 _OVERFLOW = re.compile(r"region [`'](?P<region>\w+)' overflowed by (?P<bytes>\d+) byte")
 _LINKER_PLACE = re.compile(r"(?P<file>[\w./-]+\.[chS]):(?P<line>\d+)(?:: |$)")
+_OTHER = re.compile(r"(?:/ld(?:\.bfd)?|^ld): (?:error: )?(?P<text>.+)")
 
 
-def _linker_sentence(line: str, home_of: Callable[[str], str | None]) -> tuple[str, str]:
-    place = _linker_place(line.partition("; ")[0])
+def _linker_sentence(line: str, home_of: Callable[[str], str | None]) -> CompilerMessage | None:
+    file, number = _linker_place(line.partition("; ")[0])
     if found := _UNDEFINED.search(line):
         name = found["name"]
         home = home_of(name)
+        if home is not None and "/" in file:  # what is given asks for it: show where it belongs
+            file, number = home, 0
         where = f"write it in {home}" if home else "define it, or correct its spelling"
-        return place, f"{name} is used but defined nowhere: {where}"
-    if found := _MULTIPLE.search(line):
-        first = _linker_place(found["first"] or "")
-        also = f", and before that in {first}" if first else ""
-        return place, f"{found['name']} is defined twice: here{also}. Keep one of the two"
-    if found := _OVERFLOW.search(line):
-        return "", (
+        text = f"{name} is used but defined nowhere: {where}"
+    elif found := _MULTIPLE.search(line):
+        first = _object_source(found["first"] or "")
+        also = f", and also in {first}" if first and first != file else ""
+        text = f"{found['name']} is defined twice: here{also}. Keep one of the two"
+    elif found := _OVERFLOW.search(line):
+        file, number = "", 0
+        text = (
             f"the program does not fit: {found['region']} is too small by {found['bytes']} bytes. "
             "Look for large arrays"
         )
-    if "will not fit in region" in line or "warning:" in line or "collect2:" in line:
-        return "", ""
-    if found := re.search(r"(?:/ld(?:\.bfd)?|^ld): (?:error: )?(?P<text>.+)", line):
-        if found["text"].endswith(":"):  # "x.o: in function `f':" leads the next line in
-            return "", ""
-        return place, f"the linker says: {found['text']}"
-    return "", ""
+    elif "will not fit in region" in line or "warning:" in line or "collect2:" in line:
+        return None
+    elif (found := _OTHER.search(line)) and not found["text"].endswith(":"):
+        text = f"the linker says: {found['text']}"
+    else:
+        return None
+    return CompilerMessage(file, number, 0, "error", text, "")
 
 
-def _linker_place(text: str) -> str:
-    """The last "file:line" in a linker's line, without the "./" of our own mapping."""
-    found = [f"{_known_path(each['file'])}:{each['line']}" for each in _LINKER_PLACE.finditer(text)]
-    return found[-1] if found else ""
+def _linker_place(text: str) -> tuple[str, int]:
+    """The last "file:line" in a linker's line."""
+    for found in reversed(list(_LINKER_PLACE.finditer(text))):
+        return _known_path(found["file"]), int(found["line"])
+    return "", 0
+
+
+def _object_source(text: str) -> str:
+    """The source of the object that a linker's line begins with. (The line number beside it is of
+    an inlined function's header at some levels.)"""
+    name = text.partition(":")[0].rpartition("/")[2]
+    return name.removesuffix(".o").replace("__", "/") if name.endswith(".c.o") else ""
 
 
 def _known_path(file: str) -> str:
@@ -496,13 +517,11 @@ def _how_it_ended(completed: Completed) -> str:
         return "took too long and was stopped: is there a macro that grows without end?"
     if completed.ending is Ending.FLOOD:
         return "printed too much and was stopped"
+    if re.search(rb"out of memory|memory exhausted|Cannot allocate memory", completed.output):
+        return "ran out of memory: is there a huge array, or a macro that grows without end?"
     lines = [line for line in completed.output.decode("utf-8", "replace").split("\n") if line]
     last = f": {lines[-1][:200]}" if lines and not lines[-1].startswith("[") else ""
     return f"failed without saying where{last}"
-
-
-def _vanished(source: str, level: str) -> CompilerMessage:
-    return CompilerMessage(source, 0, 0, "error", "the compiler produced no object file", level)
 
 
 def _object_name(source: Path) -> str:
