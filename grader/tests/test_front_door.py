@@ -117,7 +117,7 @@ class Machine:
         self.program(
             "apt-get",
             f"""
-            echo "$*" >>"{self.asked}"
+            echo "${{AS:+$AS }}$*" >>"{self.asked}"
             case "$*" in *' install '*) ;; *) exit 0 ;; esac
             printf '#!/bin/sh\\necho version 7.2.22\\n' >"{self.bin}/qemu-system-arm"
             printf '#!/bin/sh\\necho 12.2.1\\n' >"{self.bin}/arm-none-eabi-gcc"
@@ -278,12 +278,13 @@ def test_without_an_administrator_it_prints_the_line_and_does_nothing(
 def test_with_an_administrator_it_installs_what_is_missing(bare: Machine, user: int) -> None:
     bare.with_python_that_makes_no_venv()
     bare.with_apt_get(user)
-    bare.program("sudo", '[ "$1" = -n ] && shift\nexec "$@"' if user else "exit 1")
+    bare.program("sudo", '[ "$1" = -n ] && shift\nAS=sudo exec "$@"' if user else "exit 1")
     done = bare.setup()
     assert STOPPED_AT_VENV in done.stderr, done.stdout + done.stderr
     update, install = bare.apt_get_was_asked()
-    assert update.endswith(" update")
+    assert update.endswith(" update") and update.startswith("sudo ") == (user != 0)
     assert install.endswith(f" install -y --no-install-recommends {BOTH}")
+    assert install.startswith("sudo ") == (user != 0)
 
 
 def test_it_installs_only_what_is_missing(usual: Machine) -> None:
