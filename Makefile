@@ -91,7 +91,6 @@ qemu10:
 
 ## Remove what building and testing made; .venv and .cache stay
 clean:
-	@if [ -f lab/async/tests/Makefile ]; then $(MAKE) --no-print-directory -C lab/async/tests clean; fi
 	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find qemu grader -name __pycache__ -type d -prune -exec rm -rf {} +
 

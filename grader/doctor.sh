@@ -22,9 +22,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # How to get Debian package $1, or Homebrew's $2.
 get() {
     if have apt-get; then
-        if [ "$(id -u)" = 0 ]; then echo "apt-get install --no-install-recommends $1"; else
-            echo "sudo apt-get install --no-install-recommends $1"
-        fi
+        line="apt-get install --no-install-recommends $1"
+        if [ "$(id -u)" = 0 ]; then echo "$line"; elif have sudo; then echo "sudo $line"; else echo "su -c '$line'"; fi
     elif [ "$(uname -s)" = Darwin ]; then
         echo "brew install $2"
     else

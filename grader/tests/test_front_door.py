@@ -447,6 +447,7 @@ def test_doctor_names_the_missing_tool_and_the_line_that_mends_it(
     usual: Machine, tool: str
 ) -> None:
     usual.with_apt_get(user=1000)
+    usual.program("sudo", "exit 1")
     (usual.bin / tool).unlink()
     done = usual.doctor()
     assert done.returncode == 1
