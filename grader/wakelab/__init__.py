@@ -2,3 +2,5 @@
 
 Data flows one way: submission, build, bench, checks, report, formats.
 """
+
+__version__ = "0.1.0"

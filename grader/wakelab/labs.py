@@ -13,7 +13,7 @@ from typing import cast
 from wakelab.errors import UserError
 
 BUTTONS = ("UP", "DOWN", "LEFT", "RIGHT", "SELECT")
-TRACE_ROLES = ("poll", "wake", "register")
+TRACE_ROLES = ("poll", "wake", "register", "notify")
 
 _KEYS = ("title", "files", "builds_on", "trace", "press")
 _FOLDER = re.compile(r"(\d\d)-[a-z0-9]+(?:-[a-z0-9]+)*")

@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
 from wakebench import console
-from wakebench.core import ICSR, Budget, Core
-from wakebench.image import FAULTS, Image, exception_name
+from wakebench.core import ICSR, SRAM, SRAM_PAINT, SRAM_SIZE, Budget, Core
+from wakebench.exceptions import FAULTS, exception_name
+from wakebench.image import Image
 from wakebench.machine import Machine
 from wakebench.pin_names import BUTTONS, Pin, pin
 from wakebench.pins import Edge, PortState
@@ -33,6 +34,8 @@ EXC_RETURN = 0xF
 """Top four bits of LR at the first instruction of a handler (ARM DDI 0403, B1.5.8)."""
 
 ICSR_VECTPENDING = 0x1FF << 12
+DEAD_STACK = 512
+"""Bytes below the stack pointer that are overwritten at every sleep."""
 CFSR, HFSR, MMFAR, BFAR = 0xE000_ED28, 0xE000_ED2C, 0xE000_ED34, 0xE000_ED38
 
 
@@ -60,6 +63,8 @@ class Ending(StrEnum):
     """Polled again and again without ever sleeping."""
     STORM = "storm"
     """The same handler again and again, and not one instruction of the program in between."""
+    MASKED = "masked"
+    """An interrupt is pending, WFI returns at once again and again, and the handler never runs."""
     FLOOD = "flood"
     """More output than anybody wants to read."""
     DIED = "died"
@@ -194,7 +199,7 @@ class Board:
         self._partial = b""
         self._printed = 0
         self._line_mark = 0
-        self._polls = self._stops = 0
+        self._polls = self._stops = self._masked = 0
         self._last_entry: tuple[int, int, int] | None = None
         self._same_entries = 0
         self._latched: dict[Pin, int] = {}
@@ -211,13 +216,24 @@ class Board:
     def _note(
         self, kind: Kind, name: str = "", value: int = 0, note: str = "", pc: int = -1
     ) -> None:
-        self.trace.add(Event(self.ms, kind, self._here.pc if pc < 0 else pc, name, value, note))
+        where, exception = self._here.pc if pc < 0 else pc, self._here.exception
+        self.trace.add(Event(self.ms, kind, where, name, value, note, exception))
 
     def _end(self, ending: Ending, detail: str, fault: Fault | None = None, pc: int = -1) -> None:
         where = self._here.pc if pc < 0 else pc
         self._note(Kind.END, ending, note=detail, pc=where)
         self._ended = Ended(ending, detail, where, fault)
         raise self._ended
+
+    @property
+    def qemu_version(self) -> str:
+        """The version of the QEMU that this board runs on."""
+        return self._core.qemu_version
+
+    @property
+    def open_roles(self) -> tuple[str, ...]:
+        """Roles of the traced calls that have not returned, the outermost first."""
+        return tuple(call.role for call in self._open)
 
     @property
     def asleep(self) -> bool:
@@ -473,7 +489,7 @@ class Board:
             raise Unmet("a run that ended in a loop", str(self._ended or "it goes on"))
         in_loop = self._core.ran_out
         self._ended = None
-        self.trace = Trace(list(self.trace)[:-1])
+        self.trace.drop_last()
         self._polls = self._stops = 0
         if in_loop:
             self._core.rewind()
@@ -541,6 +557,9 @@ class Board:
             if self._key() != before:
                 self._observe()
                 return
+            self._masked += 1
+            if self._masked > self.limits.storm:
+                self._end(Ending.MASKED, f"WFI returned at once {self._masked} times")
             self._leave_wfi()
         self._go()
         self._observe()
@@ -548,8 +567,18 @@ class Board:
     def _fall_asleep(self) -> None:
         self._at = _At.ASLEEP
         self._injected = False
-        self._polls = self._stops = 0
+        self._polls = self._stops = self._masked = 0
+        self._paint_dead_stack()
         self._note(Kind.SLEEP)
+
+    def _paint_dead_stack(self) -> None:
+        """Overwrite what lies below the stack pointer. Any interrupt may do so, at any time; without
+        this, a pointer into a stack frame that is gone often works by luck.
+        """
+        sp = self._here.sp
+        length = min(DEAD_STACK, sp - SRAM)
+        if 0 < length and sp <= SRAM + SRAM_SIZE:
+            self._core.fill(sp - length, length, SRAM_PAINT)
 
     def _step_over(self) -> None:
         self._unexecuted.discard(self._key())
@@ -637,6 +666,7 @@ class Board:
         number = self._here.exception
         name = self.image.name_at(self._here.pc)
         frame = self._frame()
+        self._masked = 0
         self._active.append(_Active(number, name))
         self._note(Kind.ENTER, name, number, pc=frame[6])
         if number in FAULTS:
@@ -662,14 +692,15 @@ class Board:
         elif cfsr & 1 << 15:
             address = self._core.read_word(BFAR)
         fault = Fault(name, frame[6], frame[5], cfsr, hfsr, address)
-        self._end(Ending.FAULT, f"{name} at 0x{frame[6]:08x}", fault, pc=frame[6])
+        where = self.image.name_at(frame[6])
+        self._end(Ending.FAULT, f"{name} at 0x{frame[6]:08x} in {where}", fault, pc=frame[6])
 
     def _enter_call(self, name: str, role: str) -> None:
         if role == "todo":
             self._note(Kind.TODO, value=self._here[0])
             return
-        self._note(Kind.CALL, name, self._here[0], role)
         back = self._here.lr & ~1
+        self._note(Kind.CALL, name, self._here[0], role, pc=max(back - 2, 0))
         if role in ("poll", "register") and self._here.lr & 1 and back < 0xF000_0000:
             self._core.breakpoint(back)
             self._open.append(_Open(name, role, back, self._here.sp))
@@ -728,7 +759,7 @@ class Board:
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             text = line.decode("utf-8", "backslashreplace")
-            self._note(Kind.LINE, text, self._here.exception)
+            self._note(Kind.LINE, text)
         if self._printed > self.limits.console_bytes:
             self._end(Ending.FLOOD, f"more than {self.limits.console_bytes} bytes printed")
 

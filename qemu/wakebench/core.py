@@ -130,6 +130,10 @@ class Core:
         """Write a device register."""
         self._do(lambda: self._qtest.write_word(address, value))
 
+    def fill(self, address: int, length: int, byte: int) -> None:
+        """Overwrite memory with one byte."""
+        self._do(lambda: self._qtest.fill(address, length, byte))
+
     def edge(self, pin: Pin, level: int) -> Edge:
         """Set the level outside a pin; see Pins.edge."""
         self._journal.append(lambda: self.pins.drive(pin, level))

@@ -23,34 +23,11 @@ from wakebench.errors import ImageError
 VECTORS = 64
 """Entries of the vector table: 16 of the core and IRQ 0 to 47."""
 
-FIRST_IRQ = 16
-
 WFI_NARROW = 0xBF30
 WFI_WIDE = (0xF3AF, 0x8003)
 BKPT_SEMIHOSTING = 0xBEAB
 MSR_BASEPRI = (0x8811, 0x8812)
 """Second halfwords of `msr basepri, rN` and `msr basepri_max, rN`; the first is 0xF38N."""
-
-CORE_EXCEPTIONS = {
-    1: "Reset",
-    2: "NMI",
-    3: "HardFault",
-    4: "MemManage",
-    5: "BusFault",
-    6: "UsageFault",
-    11: "SVCall",
-    12: "DebugMonitor",
-    14: "PendSV",
-    15: "SysTick",
-}
-FAULTS = frozenset({2, 3, 4, 5, 6})
-
-
-def exception_name(number: int) -> str:
-    """`SysTick`, `IRQ 30`, ...: what the field calls exception `number`."""
-    if number >= FIRST_IRQ:
-        return f"IRQ {number - FIRST_IRQ}"
-    return CORE_EXCEPTIONS.get(number, f"exception {number}")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from wakebench.exceptions import exception_name
+
 
 class Kind(StrEnum):
     """Kinds of event. `name` and `value` of an Event mean what is said here."""
@@ -23,15 +25,12 @@ class Kind(StrEnum):
     EXIT = "exit"
     """It has returned: `name`, `value` as at ENTER."""
     CALL = "call"
-    """A traced function starts: `name`, `value` its first argument, `note` its role (poll, wake,
-    ...).
-    """
+    """A traced function starts: `name`, `value` its first argument, `note` its role (poll, ...),
+    `pc` the instruction that called it."""
     RETURN = "return"
     """It has returned: `name`, `value` the result, `note` its role."""
     LINE = "line"
-    """A line on the console: `name` the text, `value` the exception number of who printed (0:
-    thread).
-    """
+    """A line on the console: `name` the text."""
     SLEEP = "sleep"
     """The core sleeps at a WFI."""
     WAKE_UP = "wake-up"
@@ -46,7 +45,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened. `ms` is bench time in milliseconds, `pc` where the core was."""
+    """One thing that happened. `ms` is bench time in milliseconds, `pc` where the core was,
+    `exception` what it was handling (0: thread mode)."""
 
     ms: int
     kind: Kind
@@ -54,11 +54,12 @@ class Event:
     name: str = ""
     value: int = 0
     note: str = ""
+    exception: int = 0
 
     def canonical(self) -> str:
         """The event as one line that is equal if and only if the event is."""
-        fields = (str(self.ms), self.kind, f"{self.pc:08x}", repr(self.name), str(self.value))
-        return " ".join((*fields, self.note))
+        numbers = f"{self.ms} {self.exception} {self.pc:08x} {self.value}"
+        return f"{numbers} {self.kind} {self.name!r} {self.note!r}"
 
 
 class Trace:
@@ -70,6 +71,10 @@ class Trace:
     def add(self, event: Event) -> None:
         """Append."""
         self._events.append(event)
+
+    def drop_last(self) -> None:
+        """Take the last event back."""
+        self._events.pop()
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self._events)
@@ -127,7 +132,9 @@ def _tell(e: Event) -> str:
             result = {"poll": {0: " PENDING", 1: " READY"}.get(e.value, f" {e.value}")}
             return f"{'':<9}{e.name}() returns{result.get(e.note, '')}"
         case Kind.LINE:
-            return f"line     {e.name!r}" + (f"  (from exception {e.value})" if e.value else "")
+            return f"line     {e.name!r}" + (
+                f"  (printed by {exception_name(e.exception)})" if e.exception else ""
+            )
         case Kind.SLEEP:
             return "sleep    the core waits in WFI"
         case Kind.WAKE_UP:

@@ -1,0 +1,88 @@
+"""What a lab's checks are written with.
+
+    @check("Each press makes one line", points=15, needs=["sleeps"])
+    def check_one_line(subject: Subject) -> None:
+        \"\"\"What the check does, for people who read checks.\"\"\"
+
+A check returns when all is well and raises Finding when not. Its id is its name without `check_`,
+with hyphens. Checks run in the order in which they stand; one whose needs failed is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from wakelab.report import Place, Verdict
+
+PREFIX = "check_"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a check says about itself."""
+
+    id: str
+    title: str
+    points: int
+    needs: tuple[str, ...]
+
+
+class Finding(Exception):
+    """A check found something. Every text is a sentence for the student.
+
+    `pc` points at the instruction, for the source line, unless `place` names it already; `story` is
+    the trace in words.
+    """
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        expected: str,
+        seen: str,
+        *,
+        why: str = "",
+        hint: str = "",
+        diagnosis: str = "",
+        pc: int | None = None,
+        place: Place | None = None,
+        story: Sequence[str] = (),
+        level: str = "",
+    ) -> None:
+        super().__init__(f"{verdict}: expected {expected}; seen: {seen}")
+        self.verdict = verdict
+        self.expected = expected
+        self.seen = seen
+        self.why = why
+        self.hint = hint
+        self.diagnosis = diagnosis
+        self.pc = pc
+        self.place = place
+        self.story = tuple(story)
+        self.level = level
+
+
+class _Named(Protocol):
+    __name__: str
+
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def check(title: str, points: int, needs: Sequence[str] = ()) -> Callable[[F], F]:
+    """Mark a function as a check."""
+
+    def mark(function: F) -> F:
+        named: _Named = function
+        identifier = named.__name__.removeprefix(PREFIX).replace("_", "-")
+        setattr(function, "wakelab_spec", Spec(identifier, title, points, tuple(needs)))  # noqa:
+        B010 return function
+
+    return mark
+
+
+def spec_of(function: object) -> Spec | None:
+    """The Spec of a function marked with `check`."""
+    found = getattr(function, "wakelab_spec", None)
+    return found if isinstance(found, Spec) else None

@@ -1,0 +1,103 @@
+"""Grading one submission: collect, build, run the checks, report."""
+
+from __future__ import annotations
+
+import os
+import platform
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wakebench.machine import find_qemu
+
+from wakelab import __version__
+from wakelab.build import Builder, BuildResult
+from wakelab.errors import InfraError, UserError
+from wakelab.labs import Lab
+from wakelab.report import Report, make_report
+from wakelab.submission import collect
+from wakelab.toolchain import find_toolchain
+
+if TYPE_CHECKING:
+    from wakelab.plugin import ChecksPlugin
+
+
+def grade(root: Path, lab: Lab, path: Path) -> Report:
+    """Grade the submission in folder `path`. Raises UserError where there is nothing to grade."""
+    submission = collect(lab, path)
+    checks = checks_of(root, lab)
+    qemu = find_qemu()
+    toolchain = find_toolchain()
+    with Builder(root, toolchain) as builder, ThreadPoolExecutor(1) as aside:
+        if submission.problem is None:
+            building = aside.submit(builder.build, lab, submission)
+            import wakelab.plugin  # noqa: F401  (pytest takes a while to import: do it meanwhile)
+
+            build = building.result()
+        else:
+            build = BuildResult((), (), ())
+        from wakelab.subject import Subject
+
+        with Subject(lab, submission, build, qemu) as subject:
+            plugin = _run_checks(checks, subject)
+            versions = {
+                "wakelab": __version__,
+                "gcc": toolchain.version,
+                "qemu": subject.qemu_version,
+                "python": platform.python_version(),
+            }
+    hashes = {"submission": submission.sha256, **{f"elf-{e.level}": e.sha256 for e in build.elfs}}
+    return make_report(
+        lab.number,
+        lab.title,
+        submission.name,
+        plugin.results,
+        compiler_messages=(*build.errors, *build.warnings),
+        versions={name: version for name, version in versions.items() if version},
+        hashes=hashes,
+    )
+
+
+def checks_of(root: Path, lab: Lab) -> Path:
+    """The folder of a lab's checks. Raises UserError where there is none."""
+    folder = root / "grader" / "checks" / lab.slug
+    if not any(folder.glob("check_*.py")):
+        raise UserError(
+            f"lab {lab.number} has no checks", str(folder), "add a check_*.py; see
+            docs/contributors/"
+        )
+    return folder
+
+
+def _run_checks(folder: Path, subject: Subject) -> ChecksPlugin:
+    """Run a folder of checks in this process, with nothing of pytest's own to be seen."""
+    import pytest
+
+    from wakelab.plugin import ChecksPlugin
+
+    plugin = ChecksPlugin(subject)
+    said = StringIO()
+    arguments = [
+        str(folder),
+        *("-c", os.devnull, "--rootdir", str(folder)),
+        *("-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:logging", "-p", "no:doctest"),
+        *("-p", "no:junitxml", "-p", "no:faulthandler", "-p", "no:stepwise", "-p", "no:pastebin"),
+        *("--assert=plain", "--import-mode=importlib", "--noconftest", "--capture=no"),
+        *("-o", "python_files=check_*.py", "-o", "python_functions=check_*"),
+    ]
+    with redirect_stdout(said), redirect_stderr(said):
+        code = pytest.main(arguments, plugins=[plugin])
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    if code != pytest.ExitCode.OK or not plugin.results:
+        raise InfraError(
+            f"the checks could not be run (pytest ended with {int(code)})",
+            str(folder),
+            said.getvalue()[-800:] or "no output",
+        )
+    return plugin
+
+
+

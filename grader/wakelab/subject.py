@@ -1,0 +1,139 @@
+"""What a check is given: the submission, built, on a board for each optimisation level."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from wakebench.board import Board, Points
+from wakebench.errors import ImageError
+from wakebench.image import Image
+from wakebench.machine import Machine, Qemu
+from wakebench.trace import Event, Trace, story
+
+from wakelab.build import BuildResult
+from wakelab.labs import Lab
+from wakelab.report import Place
+from wakelab.submission import Submission
+
+MAIN_LEVEL = "Og"
+"""The level whose instructions belong to source lines most clearly; most checks run there."""
+
+LONGEST_STORY = 28
+"""Lines of a story that fit on a screen beside the rest of a finding."""
+
+
+class Subject:
+    """Owns the machines. Boards are made when first asked for; close it, or use it in a `with`."""
+
+    def __init__(self, lab: Lab, submission: Submission, build: BuildResult, qemu: Qemu) -> None:
+        self.lab = lab
+        self.submission = submission
+        self.build = build
+        self._owned = ExitStack()
+        self._machines: dict[str, Machine] = {}
+        self._boards: dict[str, Board] = {}
+        self._traces: list[Trace] = []
+        self._latest: Board | None = None
+        try:
+            for elf in build.elfs:  # all at once: each takes a moment to come up
+                self._machines[elf.level] = self._owned.enter_context(Machine(elf.path, qemu))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End every machine."""
+        self._owned.close()
+
+    def __enter__(self) -> Subject:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- boards ----------------------------------------------------------------------------------
+
+    def board(self, level: str = MAIN_LEVEL) -> Board:
+        """The board at `level`, freshly reset."""
+        if level not in self._boards:
+            path = next(e.path for e in self.build.elfs if e.level == level)
+            self._boards[level] = Board(
+                self._machines[level], Image(path), Points(dict(self.lab.trace))
+            )
+        board = self._boards[level]
+        board.reset()
+        self._traces.append(board.trace)
+        self._latest = board
+        return board
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels that were built."""
+        return tuple(self._machines)
+
+    @property
+    def qemu_version(self) -> str:
+        """The version of the QEMU in use; empty before the first board."""
+        return next((b.qemu_version for b in self._boards.values()), "")
+
+    def take_digest(self) -> str:
+        """One hash over the traces made since the last call, in order."""
+        whole = hashlib.sha256()
+        for trace in self._traces:
+            whole.update(trace.digest().encode())
+        count, self._traces = len(self._traces), []
+        return whole.hexdigest() if count else ""
+
+    # -- the lab's press -------------------------------------------------------------------------
+
+    @property
+    def button(self) -> str:
+        """The button that this lab is about."""
+        return (self.lab.press or {}).get("button", "SELECT")
+
+    @property
+    def line(self) -> str:
+        """The line that one press of it makes."""
+        return (self.lab.press or {}).get("line", "")
+
+    # -- for findings ----------------------------------------------------------------------------
+
+    @property
+    def latest_level(self) -> str:
+        """The level of the board that was reset last; empty before the first."""
+        return next((lv for lv, b in self._boards.items() if b is self._latest), "")
+
+    def story(self) -> tuple[str, ...]:
+        """What happened last on the board that was reset last."""
+        return tuple(tell(list(self._latest.trace))) if self._latest else ()
+
+    def place(self, pc: int) -> Place | None:
+        """Where `pc` is in the student's own files; None where it is in code that was given."""
+        if self._latest is None:
+            return None
+        try:
+            line = self._latest.image.line(pc)
+        except ImageError:
+            return None
+        if line is None:
+            return None
+        if line.file not in self.lab.files:
+            return None
+        return Place(line.file, line.line, self.source_line(line.file, line.line), pc)
+
+    def source_line(self, file: str, number: int) -> str:
+        """A line of a file that was handed in, or nothing."""
+        for each in self.submission.files:
+            if each.name == file:
+                lines = each.data.decode("utf-8", "replace").splitlines()
+                return lines[number - 1] if 1 <= number <= len(lines) else ""
+        return ""
+
+
+def tell(events: Sequence[Event]) -> list[str]:
+    """The last events as a story short enough for a finding."""
+    lines = story(events)
+    cut = len(lines) - LONGEST_STORY
+    return [f"        ({cut} events before)", *lines[cut:]] if cut > 1 else lines
