@@ -238,19 +238,23 @@ def test_make_grade_hands_over_lab_and_submission(ready: Machine) -> None:
     ("grader", "strict", "fails"),
     [(0, "", False), (1, "", False), (1, "1", True), (2, "", True), (2, "1", True)],
 )
-def test_make_grade_fails_only_for_our_errors_unless_strict(
+def test_make_fails_only_for_our_errors_unless_strict(
     ready: Machine, grader: int, strict: str, fails: bool
 ) -> None:
-    done = ready.run("make", "grade", f"STRICT={strict}", FAKE_STATUS=str(grader))
-    assert (done.returncode != 0) == fails, done.stderr
-    assert ("***" in done.stderr) == fails
+    for command in (["grade"], ["script", "SCRIPT=x"]):
+        done = ready.run("make", *command, f"STRICT={strict}", FAKE_STATUS=str(grader))
+        assert (done.returncode != 0) == fails, done.stderr
+        assert ("***" in done.stderr) == fails
 
 
-def test_make_script_without_a_file_says_what_to_type(ready: Machine) -> None:
+def test_make_script_wants_a_file(ready: Machine) -> None:
     done = ready.run("make", "script")
     assert done.returncode != 0
     assert "make script SCRIPT=file" in done.stderr
     assert done.stdout == ""
+    done = ready.run("make", "script", "SCRIPT=my presses.yaml", "SUBMISSION=my lab")
+    told = ["script", "--lab", "08", "--submission", "my lab", "my presses.yaml"]
+    assert json.loads(done.stdout) == told
 
 
 # ---- set-up: Debian packages ---------------------------------------------------------------------
