@@ -176,6 +176,10 @@ def test_a_script_without_a_name_is_called_like_its_file() -> None:
     assert parse_script(f"{HEAD}- press: UP\n", "some/folder/my.yaml").name == "my.yaml"
 
 
+def test_a_byte_order_mark_is_not_part_of_the_first_word() -> None:
+    assert len(parse_script(f"\ufeff{HEAD}- press: UP\n", "x").steps) == 1
+
+
 def test_yes_and_no_are_names() -> None:
     assert parse_script(f"name: no\n{HEAD}- press: UP\n", "x").name == "no"
 
