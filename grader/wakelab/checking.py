@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from wakelab.report import Place, Verdict
 
 PREFIX = "check_"
+_SPEC = "wakelab_spec"
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,13 @@ def check(title: str, points: int, needs: Sequence[str] = ()) -> Callable[[F], F
     def mark(function: F) -> F:
         named: _Named = function
         identifier = named.__name__.removeprefix(PREFIX).replace("_", "-")
-        setattr(function, "wakelab_spec", Spec(identifier, title, points, tuple(needs)))  # noqa:
-        B010 return function
+        vars(function)[_SPEC] = Spec(identifier, title, points, tuple(needs))
+        return function
 
     return mark
 
 
 def spec_of(function: object) -> Spec | None:
     """The Spec of a function marked with `check`."""
-    found = getattr(function, "wakelab_spec", None)
+    found = getattr(function, _SPEC, None)
     return found if isinstance(found, Spec) else None

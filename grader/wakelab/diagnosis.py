@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from wakebench.board import Ended, Ending, Fault, Unmet
-
 from wakelab.checking import Finding
 from wakelab.report import Verdict
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wakebench.machine import find_qemu
-
 from wakelab import __version__
 from wakelab.build import Builder, BuildResult
 from wakelab.errors import InfraError, UserError
@@ -22,6 +21,7 @@ from wakelab.toolchain import find_toolchain
 
 if TYPE_CHECKING:
     from wakelab.plugin import ChecksPlugin
+    from wakelab.subject import Subject
 
 
 def grade(root: Path, lab: Lab, path: Path) -> Report:
@@ -65,8 +65,9 @@ def checks_of(root: Path, lab: Lab) -> Path:
     folder = root / "grader" / "checks" / lab.slug
     if not any(folder.glob("check_*.py")):
         raise UserError(
-            f"lab {lab.number} has no checks", str(folder), "add a check_*.py; see
-            docs/contributors/"
+            f"lab {lab.number} has no checks",
+            str(folder),
+            "add a check_*.py; see docs/contributors/",
         )
     return folder
 
@@ -76,6 +77,7 @@ def _run_checks(folder: Path, subject: Subject) -> ChecksPlugin:
     import pytest
 
     from wakelab.plugin import ChecksPlugin
+    from wakelab.subject import Subject
 
     plugin = ChecksPlugin(subject)
     said = StringIO()
@@ -98,6 +100,3 @@ def _run_checks(folder: Path, subject: Subject) -> ChecksPlugin:
             said.getvalue()[-800:] or "no output",
         )
     return plugin
-
-
-

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
+
 from wakebench.board import Ended, Unmet
 from wakebench.errors import BenchError
-
 from wakelab.checking import Finding, Spec, spec_of
 from wakelab.diagnosis import explain_ending, explain_unmet
 from wakelab.errors import UserError

@@ -15,7 +15,6 @@ from wakebench.exceptions import FIRST_IRQ
 from wakebench.pin_names import BUTTONS
 from wakebench.pins import Edge
 from wakebench.trace import Event, Kind
-
 from wakelab.checking import Finding
 from wakelab.diagnosis import explain_ending
 from wakelab.report import Verdict
@@ -65,9 +64,11 @@ class PressTest:
                 Verdict.WRONG,
                 "poll to return PENDING when nothing has happened",
                 "the core sleeps inside poll",
-                why="A future that waits inside poll keeps every other task from running. Waiting
-                is" " the executor's work.", hint="Return POLL_PENDING. Who calls poll again, and
-                when?", diagnosis="sleeps-in-poll",
+                why="A future that waits inside poll keeps every other task from running. Waiting"
+                " is"
+                " the executor's work.",
+                hint="Return POLL_PENDING. Who calls poll again, and when?",
+                diagnosis="sleeps-in-poll",
             )
 
     def press(self) -> None:
@@ -94,14 +95,15 @@ class PressTest:
                 Verdict.WRONG,
                 "the line to be printed by the task",
                 "it was printed by the interrupt handler",
-                why="Printing takes thousands of times longer than the rest of the handler, and
-                every" " other interrupt waits meanwhile. The handler says that it happened; the
-                task does" " the talking.", hint="What is the least that the handler has to do?",
-                diagnosis="prints-in-handler", pc=stray.pc,
+                why="Printing takes thousands of times longer than the rest of the handler, and"
+                " every"
+                " other interrupt waits meanwhile. The handler says that it happened; the task does"
+                " the talking.",
+                hint="What is the least that the handler has to do?",
+                diagnosis="prints-in-handler",
+                pc=stray.pc,
             )
-        polled = next(
-            (e for e in self.board.trace if e.note == "poll" and e.exception), None
-        )
+        polled = next((e for e in self.board.trace if e.note == "poll" and e.exception), None)
         if polled is not None:
             raise Finding(
                 Verdict.WRONG,
@@ -130,8 +132,10 @@ class PressTest:
                     ended.detail,
                     why="It followed a pointer into a stack frame that was gone. What poll's caller"
                     " had on its stack is overwritten as soon as poll has returned.",
-                    hint="Does something keep the address of cx->waker where it should keep a
-                    copy?", diagnosis="stale-waker", pc=ended.pc,
+                    hint="Does something keep the address of cx->waker where it should keep a"
+                    " copy?",
+                    diagnosis="stale-waker",
+                    pc=ended.pc,
                 )
         if ended.ending in (Ending.POLLING, Ending.FLOOD, Ending.LOOP):
             ready = sum(1 for e in events if e.kind is Kind.RETURN and e.note == "poll" and e.value)
@@ -140,9 +144,12 @@ class PressTest:
                     Verdict.DOUBLE,
                     f"{self.presses} times POLL_READY for {self.presses} presses",
                     f"{ready} times, and no end",
-                    why="The same press is reported again and again: nothing takes it back when it
-                    has" " been reported.", hint="What must change at the moment at which poll
-                    returns POLL_READY?", diagnosis="never-consumed", story=tell(events),
+                    why="The same press is reported again and again: nothing takes it back when"
+                    " it has"
+                    " been reported.",
+                    hint="What must change at the moment at which poll returns POLL_READY?",
+                    diagnosis="never-consumed",
+                    story=tell(events),
                 )
         if ended.ending is Ending.POLLING and _wakes_itself(events):
             return Finding(
@@ -183,45 +190,55 @@ class PressTest:
                 Verdict.WRONG,
                 expected,
                 f"nothing at the press; GPIOIEV bit {self.pin.number} selects the rising edge",
-                why="A button is active low: pressing it takes the pin from 1 to 0. The edge that
-                you" " selected comes when the button is released.", hint="Which level has the pin
-                while nobody touches the button?", diagnosis="rising-edge",
+                why="A button is active low: pressing it takes the pin from 1 to 0. The edge that"
+                " you"
+                " selected comes when the button is released.",
+                hint="Which level has the pin while nobody touches the button?",
+                diagnosis="rising-edge",
             )
         if press.note == Edge.UNSENSED:
             return Finding(
                 verdict,
                 expected,
-                f"{registers} took no notice of the edge on {name} (GPIODIR
-                0x{port.direction:02x})", why="The pin does not sense what happens outside.",
-                hint="Is it an input?", diagnosis="pin-deaf",
+                f"{registers} took no notice of the edge on {name} (GPIODIR"
+                f" 0x{port.direction:02x})",
+                why="The pin does not sense what happens outside.",
+                hint="Is it an input?",
+                diagnosis="pin-deaf",
             )
         if not port.mask & self.bit:
             return Finding(
                 verdict,
                 expected,
-                f"the port saw the edge (GPIORIS bit {self.pin.number} is 1) and keeps it to
-                itself:" f" GPIOIM bit {self.pin.number} is 0", why="Between the pin and the NVIC
-                there is a switch for each pin, and this one is open.", hint="When must the pin be
-                unmasked: once, or for every press?", diagnosis="never-rearmed" if self.lines else
-                "pin-masked",
+                f"the port saw the edge (GPIORIS bit {self.pin.number} is 1) and keeps it to"
+                " itself:"
+                f" GPIOIM bit {self.pin.number} is 0",
+                why="Between the pin and the NVIC there is a switch for each pin, and this one is"
+                " open.",
+                hint="When must the pin be unmasked: once, or for every press?",
+                diagnosis="never-rearmed" if self.lines else "pin-masked",
             )
         if not armed and wrong_line:
             return Finding(
                 verdict,
                 expected,
                 f"NVIC line {exception} is enabled, line {self.irq} is not",
-                why=f"Exception {exception} is interrupt {self.irq}: the core's own 16 exceptions
-                come" " before the interrupts.", hint="Which of the two numbers does the NVIC count
-                in?", diagnosis="irq-number",
+                why=f"Exception {exception} is interrupt {self.irq}: the core's own 16 exceptions"
+                " come"
+                " before the interrupts.",
+                hint="Which of the two numbers does the NVIC count in?",
+                diagnosis="irq-number",
             )
         if not armed:
             return Finding(
                 verdict,
                 expected,
-                f"{registers} asks for the interrupt (GPIORIS and GPIOIM are 1), and line {self.irq}
-                is" " off in the NVIC", why="There are two switches between a pin and its handler.
-                The second one is open.", hint="Which register lets an interrupt line through to the
-                core?", diagnosis="nvic-off",
+                f"{registers} asks for the interrupt (GPIORIS and GPIOIM are 1), and line"
+                f" {self.irq} is"
+                " off in the NVIC",
+                why="There are two switches between a pin and its handler. The second one is open.",
+                hint="Which register lets an interrupt line through to the core?",
+                diagnosis="nvic-off",
             )
         return Finding(
             verdict,
@@ -277,9 +294,7 @@ class PressTest:
             verdict, expected, seen, why=why, hint=hint, diagnosis=diagnosis, story=tell(events)
         )
 
-    def _why_unheard(
-        self, events: Sequence[Event], since: Sequence[Event]
-    ) -> tuple[str, str, str]:
+    def _why_unheard(self, events: Sequence[Event], since: Sequence[Event]) -> tuple[str, str, str]:
         """The handler ran; where did the news get stuck? (why, hint, diagnosis)"""
 
         def called(role: str, among: Sequence[Event]) -> bool:
@@ -289,9 +304,11 @@ class PressTest:
         if not called("woken", since):
             if called("notify", since) and called("register", events):
                 return (
-                    "The handler woke the AtomicWaker, and it was empty: an earlier wake had taken
-                    the" " waker, and it was not registered again.", "A wake uses the registration
-                    up. At which polls do you register?", "registers-once",
+                    "The handler woke the AtomicWaker, and it was empty: an earlier wake had"
+                    " taken the"
+                    " waker, and it was not registered again.",
+                    "A wake uses the registration up. At which polls do you register?",
+                    "registers-once",
                 )
             if called("notify", since):
                 return (
@@ -371,9 +388,11 @@ def _finding_level(ended: Ended) -> Finding:
         Verdict.LOOP,
         "one press to make one interrupt",
         ended.detail,
-        why="GPIOIS selects the level, not the edge. While the button is held, a level never ends,
-        and" " the acknowledge does not help.", hint="Which register chooses between level and
-        edge?", diagnosis="level-sensitive",
+        why="GPIOIS selects the level, not the edge. While the button is held, a level never"
+        " ends, and"
+        " the acknowledge does not help.",
+        hint="Which register chooses between level and edge?",
+        diagnosis="level-sensitive",
     )
 
 

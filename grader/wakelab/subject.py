@@ -11,7 +11,6 @@ from wakebench.errors import ImageError
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu
 from wakebench.trace import Event, Trace, story
-
 from wakelab.build import BuildResult
 from wakelab.labs import Lab
 from wakelab.report import Place

@@ -572,7 +572,7 @@ class Board:
         self._note(Kind.SLEEP)
 
     def _paint_dead_stack(self) -> None:
-        """Overwrite what lies below the stack pointer. Any interrupt may do so, at any time; without
+        """Overwrite what lies below the stack pointer, as any interrupt may do at any time. Without
         this, a pointer into a stack frame that is gone often works by luck.
         """
         sp = self._here.sp

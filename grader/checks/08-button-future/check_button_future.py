@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wakebench.board import Board, Ended, Ending, Unmet, When
+from wakebench.board import Ended, Ending, Unmet, When
 from wakebench.exceptions import FIRST_IRQ
 from wakebench.trace import Event, Kind
 from wakelab.checking import Finding, check
@@ -74,7 +74,7 @@ def check_host(subject: Subject) -> None:
 
 @check("A press runs the handler once, and it acknowledges", points=10, needs=["host"])
 def check_handler(subject: Subject) -> None:
-    """Press, and before anything else the handler of the button's port runs, once, and clears RIS."""
+    """Press, and the handler of the button's port runs, once, and clears RIS."""
     test = _start(subject)
     _settle_or_revive(test)
     test.board.press(test.button)
@@ -93,9 +93,11 @@ def check_handler(subject: Subject) -> None:
             Verdict.WRONG,
             f"GPIORIS bit {test.pin.number} to be 0 after the handler",
             "it is still 1",
-            why="The handler returned without acknowledging. Until somebody does, every further
-            press" " merges with this one.", hint="Who tells the port that the edge has been seen,
-            and when?", diagnosis="no-acknowledge",
+            why="The handler returned without acknowledging. Until somebody does, every further"
+            " press"
+            " merges with this one.",
+            hint="Who tells the port that the edge has been seen, and when?",
+            diagnosis="no-acknowledge",
         )
     entries = [e for e in test.board.trace if e.kind is Kind.ENTER and e.value == number]
     if len(entries) > 1:
@@ -215,9 +217,11 @@ def check_spurious(subject: Subject) -> None:
                 Verdict.DOUBLE,
                 "no line: nobody pressed",
                 f"{test.lines - test.presses} lines after a spurious wake",
-                why="poll was called, and took that for the news. A wake is only a hint: anybody
-                may" " wake the task, for any reason.", hint="What does poll look at before it says
-                READY?", diagnosis="ready-unchecked",
+                why="poll was called, and took that for the news. A wake is only a hint: anybody"
+                " may"
+                " wake the task, for any reason.",
+                hint="What does poll look at before it says READY?",
+                diagnosis="ready-unchecked",
             )
         test.press()
         test.compare("pressed after a spurious wake")
@@ -297,10 +301,16 @@ def _busy_or_stuck(test: PressTest, ended: Ended) -> Finding:
         Verdict.BUSY,
         "the core to sleep while nobody presses",
         f"it answers presses, but never sleeps ({ended.detail})",
-        why="The future is polled in a loop, woken or not. It works, and the waker is not needed
-        for" " it: take register and wake away, and nothing changes. Now the core spends all its
-        power on" " asking.", hint="Give the future to the executor: it polls a task when somebody
-        woke it, and sleeps" " otherwise.", diagnosis="busy-polling", pc=ended.pc, story=story,
+        why="The future is polled in a loop, woken or not. It works, and the waker is not needed"
+        " for"
+        "it: take register and wake away, and nothing changes. Now the core spends all its"
+        " power on"
+        " asking.",
+        hint="Give the future to the executor: it polls a task when somebody woke it, and sleeps"
+        " otherwise.",
+        diagnosis="busy-polling",
+        pc=ended.pc,
+        story=story,
     )
 
 
@@ -314,10 +324,12 @@ def _expect_polls(test: PressTest, when: str) -> None:
             Verdict.BUSY,
             f"at most {allowed} polls {when}",
             f"{polls}",
-            why="The future was polled although nobody had woken its task. A loop around WFI polls
-            after" " every interrupt, whosever it is: the waker is not needed, and other tasks' news
-            cost" " you polls.", hint="Who decides that this task is polled: the waker, or the
-            loop?", diagnosis="polls-unwoken",
+            why="The future was polled although nobody had woken its task. A loop around WFI"
+            " polls after"
+            " every interrupt, whosever it is: the waker is not needed, and other tasks' news cost"
+            " you polls.",
+            hint="Who decides that this task is polled: the waker, or the loop?",
+            diagnosis="polls-unwoken",
         )
 
 
@@ -332,9 +344,12 @@ def _lost_before_sleep(finding: Finding) -> Finding:
         Verdict.LOST_WAKE,
         finding.expected,
         finding.seen,
-        why="The interrupt came after the last look and before WFI: it was served, then the core
-        went" " to sleep on the news.", hint="Mask, look again, WFI, unmask: WFI ends when an
-        interrupt is pending, masked or not.", diagnosis="sleeps-unchecked", story=finding.story,
+        why="The interrupt came after the last look and before WFI: it was served, then the core"
+        " went"
+        " to sleep on the news.",
+        hint="Mask, look again, WFI, unmask: WFI ends when an interrupt is pending, masked or not.",
+        diagnosis="sleeps-unchecked",
+        story=finding.story,
     )
 
 
@@ -369,16 +384,22 @@ def _why_lost(
     """(why, hint, diagnosis) from the moment at which a press gets lost."""
     if at.exception and merged:
         return (
-            "The edge came while the handler was at work, after it had told the task; then the
-            handler" " acknowledged both edges at once.", "What must the handler do first, so that
-            an edge that comes later is not taken for this" " one?", "late-acknowledge",
+            "The edge came while the handler was at work, after it had told the task; then"
+            " the handler"
+            " acknowledged both edges at once.",
+            "What must the handler do first, so that an edge that comes later is not taken for this"
+            " one?",
+            "late-acknowledge",
         )
     in_poll = _inside_poll(path)
     if in_poll and at.note == "register" and at.kind is Kind.CALL:
         return (
-            "poll had looked already, and the waker was not registered yet: nobody to wake, and
-            nobody" " looks again.", "Two steps of poll are in the wrong order. You look before you
-            leave your phone number.", "check-then-register",
+            "poll had looked already, and the waker was not registered yet: nobody to wake,"
+            " and nobody"
+            " looks again.",
+            "Two steps of poll are in the wrong order. You look before you leave your phone"
+            " number.",
+            "check-then-register",
         )
     if in_poll:
         return (
@@ -388,9 +409,10 @@ def _why_lost(
         )
     if before_ready:
         return (
-            "Both presses were acknowledged before the task was polled, and only one was
-            remembered.", "What keeps the interrupt from firing a second time before the first was
-            reported?", "one-bit-memory",
+            "Both presses were acknowledged before the task was polled, and only one was"
+            " remembered.",
+            "What keeps the interrupt from firing a second time before the first was reported?",
+            "one-bit-memory",
         )
     return (
         "The press came between two futures, and the next one threw it away when it was created.",
