@@ -90,6 +90,8 @@ int host_interrupts_stop(void)
 
 void host_step(void)
 {
+    sync(host_port_e);
+    sync(host_port_f);
     if (in_handler || scheduled == NULL) {
         return;
     }

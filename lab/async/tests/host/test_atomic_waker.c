@@ -59,6 +59,7 @@ static void check_still_alive(void)
     atomic_waker_wake(&queue);
     a.woken = b.woken = 0;
     registers(&a);
+    CHECK(a.woken == 0);
     atomic_waker_wake(&queue);
     CHECK(a.woken == 1 && b.woken == 0);
     CHECK(!host_masked());
@@ -80,6 +81,9 @@ static void one_or_two_wakes_at_each_step_of_register(void)
 
                 if (before == 1) {
                     CHECK(a.woken == 1); /* by the wake or by eviction, but not by both */
+                }
+                if (before == 2 && came > 0) {
+                    CHECK(b.woken > 0); /* it was registered all the time */
                 }
                 if (came > 0) {
                     CHECK(seen);

@@ -113,6 +113,19 @@ static void two_buttons_of_one_port(void)
     CHECK(button_future_poll(&left.future, &cx) == POLL_PENDING);
 }
 
+static void two_buttons_at_once(void)
+{
+    struct button_future left;
+    button_future_init(&left, BUTTON_LEFT);
+    button_future_init(&future, BUTTON_DOWN);
+    const uint32_t before = interrupts_mask();
+    press(GPIOE, LEFT);
+    press(GPIOE, DOWN);
+    interrupts_restore(before);
+    CHECK(poll() == POLL_READY);
+    CHECK(button_future_poll(&left.future, &cx) == POLL_READY);
+}
+
 static void leaves_the_mask_as_found(void)
 {
     const uint32_t before = interrupts_mask();
@@ -176,6 +189,7 @@ int main(void)
         {"an abandoned future loses no press", an_abandoned_future_loses_no_press},
         {"a request that was withdrawn is no press", a_request_withdrawn_is_no_press},
         {"two buttons of one port", two_buttons_of_one_port},
+        {"two buttons of one port at the same time", two_buttons_at_once},
         {"interrupts stay masked if they were", leaves_the_mask_as_found},
         {"no press is lost at any step", no_press_is_lost_at_any_step},
     };

@@ -42,6 +42,8 @@ static void widths(void)
 {
     CHECK(PRINTS("[   42][00042][42]", "[%5d][%05d][%1d]", 42, 42, 42));
     CHECK(PRINTS("[  -42][-0042]", "[%5d][%05d]", -42, -42));
+    const char *volatile zeros = "[%04s]";
+    CHECK(PRINTS("[  ab]", zeros, "ab"));
     CHECK(PRINTS("[0000002a][  ab]", "[%08x][%4s]", 42u, "ab"));
 }
 
