@@ -34,7 +34,7 @@ class Finding(Exception):
     """A check found something. Every text is a sentence for the student.
 
     `pc` points at the instruction, for the source line, unless `place` names it already; `story` is
-    the trace in words.
+    the trace in words; without one, the end of the latest trace is told.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Finding(Exception):
         diagnosis: str = "",
         pc: int | None = None,
         place: Place | None = None,
-        story: Sequence[str] = (),
+        story: Sequence[str] | None = None,
         level: str = "",
     ) -> None:
         super().__init__(f"{verdict}: expected {expected}; seen: {seen}")
@@ -60,7 +60,7 @@ class Finding(Exception):
         self.diagnosis = diagnosis
         self.pc = pc
         self.place = place
-        self.story = tuple(story)
+        self.story = None if story is None else tuple(story)
         self.level = level
 
 

@@ -77,7 +77,6 @@ def _run_checks(folder: Path, subject: Subject) -> ChecksPlugin:
     import pytest
 
     from wakelab.plugin import ChecksPlugin
-    from wakelab.subject import Subject
 
     plugin = ChecksPlugin(subject)
     said = StringIO()

@@ -92,7 +92,7 @@ class ChecksPlugin:
             why=finding.why,
             hint=finding.hint,
             place=place,
-            story=finding.story or self._subject.story(),
+            story=self._subject.story() if finding.story is None else finding.story,
             diagnosis=finding.diagnosis,
             level=finding.level or self._subject.latest_level,
             trace_hash=self._subject.take_digest(),

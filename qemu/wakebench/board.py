@@ -25,10 +25,11 @@ from wakebench.core import ICSR, SRAM, SRAM_PAINT, SRAM_SIZE, Budget, Core
 from wakebench.exceptions import FAULTS, exception_name
 from wakebench.image import Image
 from wakebench.machine import Machine
-from wakebench.pin_names import BUTTONS, Pin, pin
+from wakebench.pin_names import BUTTONS, LED, Pin, pin
 from wakebench.pins import Edge, PortState
 from wakebench.probe import LR, NO_REGISTERS, Why
 from wakebench.trace import Event, Kind, Trace
+from wakebench.when import When
 
 EXC_RETURN = 0xF
 """Top four bits of LR at the first instruction of a handler (ARM DDI 0403, B1.5.8)."""
@@ -37,17 +38,6 @@ ICSR_VECTPENDING = 0x1FF << 12
 DEAD_STACK = 512
 """Bytes below the stack pointer that are overwritten at every sleep."""
 CFSR, HFSR, MMFAR, BFAR = 0xE000_ED28, 0xE000_ED2C, 0xE000_ED34, 0xE000_ED38
-
-
-class When(StrEnum):
-    """When a pin changes."""
-
-    NOW = "now"
-    """Where the core stands."""
-    BEFORE_SLEEP = "before-sleep"
-    """At the next WFI, before it executes."""
-    ASLEEP = "asleep"
-    """During the next sleep."""
 
 
 class Ending(StrEnum):
@@ -306,9 +296,9 @@ class Board:
 
         self._run_until(found, f"a line with {text!r}", lambda: _quoted(self.trace.lines()))
 
-    def wait_pin(self, name: str, level: int) -> None:
+    def wait_pin(self, name: str | Pin, level: int) -> None:
         """Run until a pin has a level."""
-        where = pin(name)
+        where, name = _pin(name)
         self._run_until(
             lambda: self._core.pins.read(where) == level,
             f"pin {name} at {level}",
@@ -376,14 +366,14 @@ class Board:
             self.wait_ms(ms)
             self.press(button)
 
-    def set_pin(self, name: str, level: int, when: When = When.NOW) -> Edge:
+    def set_pin(self, name: str | Pin, level: int, when: When = When.NOW) -> Edge:
         """Set the level outside a pin, and say what the port made of it."""
         if when is When.ASLEEP:
             self.wait_asleep()
         elif when is When.BEFORE_SLEEP:
             self.wait_before_sleep()
         self._check_ended()
-        where = pin(name)
+        where, name = _pin(name)
         edge = self._core.edge(where, level)
         self._injected = True
         self._polls = self._same_entries = 0
@@ -427,15 +417,17 @@ class Board:
         if self.count_lines(text):
             raise Unmet(f"no line with {text!r}", _quoted(self.trace.lines()))
 
-    def expect_pin(self, name: str, level: int) -> None:
+    def expect_pin(self, name: str | Pin, level: int) -> None:
         """A pin has a level."""
-        seen = self._core.pins.read(pin(name))
+        where, name = _pin(name)
+        seen = self._core.pins.read(where)
         if seen != level:
             raise Unmet(f"pin {name} at {level}", f"it is at {seen}")
 
-    def forbid_pin(self, name: str, level: int) -> None:
+    def forbid_pin(self, name: str | Pin, level: int) -> None:
         """A pin does not have a level."""
-        if self._core.pins.read(pin(name)) == level:
+        where, name = _pin(name)
+        if self._core.pins.read(where) == level:
             raise Unmet(f"pin {name} not at {level}", f"it is at {level}")
 
     def expect_presses(self, count: int) -> None:
@@ -762,6 +754,15 @@ class Board:
             self._note(Kind.LINE, text)
         if self._printed > self.limits.console_bytes:
             self._end(Ending.FLOOD, f"more than {self.limits.console_bytes} bytes printed")
+
+
+def _pin(name: str | Pin) -> tuple[Pin, str]:
+    """The pin, and the name that people know it by."""
+    where = pin(name) if isinstance(name, str) else name
+    return where, _NAMES.get(where, where.name)
+
+
+_NAMES = {where: name for name, where in (*BUTTONS.items(), ("LED", LED))}
 
 
 def _button(name: str) -> str:

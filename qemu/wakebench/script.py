@@ -18,11 +18,11 @@ import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from wakebench.pin_names import BUTTONS, PINS, Pin, closest, pin
+from wakebench.when import When
 
 if TYPE_CHECKING:
     import yaml
@@ -45,17 +45,6 @@ MAX_STEPS = 10_000
 
 
 # What a script says ------------------------------------------------------------------------------
-
-
-class When(StrEnum):
-    """The moment at which a stimulus is given."""
-
-    NOW = "now"
-    """At once, wherever the program is."""
-    BEFORE_SLEEP = "before-sleep"
-    """Run up to the program's WFI, give the stimulus, then let the WFI execute."""
-    ASLEEP = "asleep"
-    """Run until the CPU sleeps, then give the stimulus during the sleep."""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from wakebench.board import Ended, Ending, Unmet, When
+from wakebench.board import Ended, Ending, Unmet
 from wakebench.exceptions import FIRST_IRQ
 from wakebench.trace import Event, Kind
+from wakebench.when import When
 from wakelab.checking import Finding, check
 from wakelab.press import PressTest
 from wakelab.report import Place, Verdict
@@ -56,6 +57,7 @@ def check_written(subject: Subject) -> None:
             f"step {steps} still to do" if len(open_steps) == 1 else f"steps {steps} still to do",
             hint=f"Open lab/{subject.lab.slug}/ and look for TODO({open_steps[0]}). Remove the TODO"
             " when the step is written.",
+            story=(),
         )
 
 
