@@ -30,7 +30,7 @@ CALM = status=$$?; if [ $$status = 1 ] && [ -z "$$STRICT" ]; then exit 0; fi; ex
 
 ##@ Start here
 
-## The whole thing once: grade the reference and the untouched exercise, show one press step by step
+## The whole thing once: grade the reference, show one press, grade the untouched exercise
 demo: $(READY)
 	@$(PY) -m wakelab demo
 
