@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -328,7 +329,9 @@ class _Work:
 
     def _home_of(self, symbol: str) -> str | None:
         """The file handed in that should define the function: the one whose stub does."""
-        definition = re.compile(rf"^[A-Za-z_][\w *]*\b{re.escape(symbol)}\s*\([^;]*$", re.MULTILINE)
+        definition = re.compile(
+            rf"^[A-Za-z_][\w *]*\b{re.escape(symbol)}\s*\([^;{{]*\{{", re.MULTILINE
+        )
         for folder in (self.lab.directory, self.lab.reference):
             for name in self.lab.files:
                 try:
@@ -346,7 +349,6 @@ class _Jobs:
     def __init__(self, toolchain: Toolchain) -> None:
         self._toolchain = toolchain
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-        self._started: list[Future[object]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -357,16 +359,25 @@ class _Jobs:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            while wait(self._started, timeout=0.02).not_done:
-                self._toolchain.runner.stop()
-        self._pool.shutdown()
+        if kind is None:
+            self._pool.shutdown()
+            return
+        # What is queued is cancelled. What runs, or has been taken but not begun, is killed.
+        over = threading.Event()
+        killer = threading.Thread(target=self._kill_until, args=(over,), daemon=True)
+        killer.start()
+        try:
+            self._pool.shutdown(cancel_futures=True)
+        finally:
+            over.set()
+            killer.join()
+
+    def _kill_until(self, over: threading.Event) -> None:
+        while not over.wait(0.01):
+            self._toolchain.runner.stop()
 
     def start(self, job: Callable[..., _T], *arguments: object) -> Future[_T]:
-        future = self._pool.submit(job, *arguments)
-        self._started.append(future)  # type: ignore[arg-type]
-        return future
+        return self._pool.submit(job, *arguments)
 
     def results(self, futures: list[Future[_T]]) -> list[_T]:
         """What they return, in order; raises what the first that failed raised."""
@@ -459,7 +470,7 @@ _UNDEFINED = re.compile(r"undefined reference to [`'](?P<name>[^']+)'")
 _MULTIPLE = re.compile(
     r"multiple definition of [`'](?P<name>[^']+)'(?:; (?P<first>.+): first defined here)?"
 )
-_OVERFLOW = re.compile(r"region [`'](?P<region>\w+)' overflowed by (?P<bytes>\d+) byte")
+_OVERFLOW = re.compile(r"(?:will not fit in )?region [`'](?P<region>\w+)'(?: overflowed|$)")
 _LINKER_PLACE = re.compile(r"(?P<file>[\w./-]+\.[chS]):(?P<line>\d+)(?:: |$)")
 _OTHER = re.compile(r"(?:/ld(?:\.bfd)?|^ld): (?:error: )?(?P<text>.+)")
 
@@ -479,11 +490,8 @@ def _linker_sentence(line: str, home_of: Callable[[str], str | None]) -> Compile
         text = f"{found['name']} is defined twice: here{also}. Keep one of the two"
     elif found := _OVERFLOW.search(line):
         file, number = "", 0
-        text = (
-            f"the program does not fit: {found['region']} is too small by {found['bytes']} bytes. "
-            "Look for large arrays"
-        )
-    elif "will not fit in region" in line or "warning:" in line or "collect2:" in line:
+        text = f"the program does not fit into {found['region']}: look for large arrays"
+    elif "warning:" in line or "collect2:" in line:
         return None
     elif (found := _OTHER.search(line)) and not found["text"].endswith(":"):
         text = f"the linker says: {found['text']}"
