@@ -1,0 +1,71 @@
+"""The report as JUnit XML."""
+
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from wakelab.junit import to_junit, write_junit
+from wakelab.report import CheckResult, Report, Verdict, from_json, make_report
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def sample() -> Report:
+    return from_json((GOLDEN / "report.json").read_bytes())
+
+
+def case_of(check: CheckResult) -> ElementTree.Element:
+    root = ElementTree.fromstring(to_junit(make_report("08", "t", "s", [check])))
+    (case,) = root.iter("testcase")
+    return case
+
+
+def test_the_golden_file() -> None:
+    assert to_junit(sample()) == (GOLDEN / "junit.xml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_each_verdict_has_its_element(verdict: Verdict) -> None:
+    expected = {Verdict.PASS: None, Verdict.SKIPPED: "skipped", Verdict.INFRA: "error"}
+    case = case_of(CheckResult("id", "title", verdict, 0, 1, why="because"))
+    results = [child for child in case if child.tag != "properties"]
+    tag = expected.get(verdict, "failure")
+    assert [child.tag for child in results] == ([tag] if tag else [])
+    for child in results:
+        assert child.get("message") == "because"
+        assert child.get("type") == str(verdict)
+
+
+def test_the_suite_counts() -> None:
+    checks = [
+        CheckResult(str(verdict), "t", verdict, 0, 1)
+        for verdict in (Verdict.PASS, Verdict.WRONG, Verdict.TODO, Verdict.SKIPPED, Verdict.INFRA)
+    ]
+    (suite,) = ElementTree.fromstring(to_junit(make_report("08", "t", "s", checks)))
+    counts = {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "5", "failures": "2", "errors": "1", "skipped": "1"}
+
+
+def test_there_are_no_times() -> None:
+    for element in ElementTree.fromstring(to_junit(sample())).iter():
+        assert not {"time", "timestamp"} & set(element.keys())
+
+
+def test_no_character_breaks_the_xml() -> None:
+    hostile = "".join(map(chr, range(0x300))) + "\ud800\udfff\ufffe\uffff]]></failure>&lt;"
+    check = CheckResult(
+        hostile, hostile, Verdict.WRONG, 0, 1, seen=hostile, why=hostile, story=(hostile,)
+    )
+    report = replace(make_report("08", hostile, hostile, [check]), lab="08")
+    xml = to_junit(report)
+    assert "\x1b" not in xml
+    (case,) = ElementTree.fromstring(xml).iter("testcase")
+    assert [child.tag for child in case] == ["properties", "failure"]
+    assert "\\x1b" in (case[1].text or "")
+
+
+def test_writing(tmp_path: Path) -> None:
+    write_junit(sample(), tmp_path / "junit.xml")
+    assert (tmp_path / "junit.xml").read_text(encoding="utf-8") == to_junit(sample())
