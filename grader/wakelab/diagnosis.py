@@ -76,6 +76,13 @@ _ENDINGS: dict[Ending, tuple[Verdict, str, str, str]] = {
         " somebody set PRIMASK and did not restore it.",
         "For every interrupts_mask(): where is the interrupts_restore() that belongs to it?",
     ),
+    Ending.HIDDEN_SLEEP: (
+        Verdict.FORBIDDEN,
+        "code-in-ram",
+        "The core sleeps at an instruction that the program has written into RAM itself. What"
+        " happens there cannot be watched, so nothing that comes after it counts.",
+        "Sleep with sleep_until_pending(), or leave it to the executor.",
+    ),
     Ending.FLOOD: (
         Verdict.WRONG,
         "flood",

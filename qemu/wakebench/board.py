@@ -23,7 +23,7 @@ from enum import Enum, StrEnum
 from wakebench import console
 from wakebench.core import ICSR, SRAM, SRAM_PAINT, SRAM_SIZE, Budget, Core
 from wakebench.exceptions import FAULTS, exception_name
-from wakebench.image import Image
+from wakebench.image import BKPT_SEMIHOSTING, WFI_NARROW, WFI_WIDE, Image
 from wakebench.machine import Machine
 from wakebench.pin_names import BUTTONS, LED, Pin, pin
 from wakebench.pins import Edge, PortState
@@ -55,6 +55,8 @@ class Ending(StrEnum):
     """The same handler again and again, and not one instruction of the program in between."""
     MASKED = "masked"
     """An interrupt is pending, WFI returns at once again and again, and the handler never runs."""
+    HIDDEN_SLEEP = "hidden sleep"
+    """Asleep in a WFI that is not in flash, where the bench cannot take it over."""
     FLOOD = "flood"
     """More output than anybody wants to read."""
     DIED = "died"
@@ -112,6 +114,8 @@ class Limits:
     """Entries of a handler at one and the same place of the program."""
     stops: int = 4000
     """Anything that is written down, without a sleep in between."""
+    lines: int = 1000
+    """Lines printed without a sleep in between."""
     console_bytes: int = 64 * 1024
     sleep_ms: int = 60_000
     """How long a wait lets a sleeping program's clock run on."""
@@ -133,8 +137,11 @@ class _Active:
 
 @dataclass(frozen=True)
 class _Waker:
-    """What the waker in a poll's context would call; a copy, because the context goes with poll."""
+    """What the waker in a poll's context would call; a copy, because the context goes with poll.
+    `address` is where the original lay.
+    """
 
+    address: int
     function: int
     data: int
 
@@ -189,7 +196,7 @@ class Board:
         self._partial = b""
         self._printed = 0
         self._line_mark = 0
-        self._polls = self._stops = self._masked = 0
+        self._polls = self._stops = self._masked = self._lines = 0
         self._last_entry: tuple[int, int, int] | None = None
         self._same_entries = 0
         self._latched: dict[Pin, int] = {}
@@ -224,6 +231,11 @@ class Board:
     def open_roles(self) -> tuple[str, ...]:
         """Roles of the traced calls that have not returned, the outermost first."""
         return tuple(call.role for call in self._open)
+
+    @property
+    def waker_address(self) -> int:
+        """Where the waker lay that the last poll got in its context; 0 before the first poll."""
+        return self._waker.address if self._waker else 0
 
     @property
     def asleep(self) -> bool:
@@ -559,7 +571,7 @@ class Board:
     def _fall_asleep(self) -> None:
         self._at = _At.ASLEEP
         self._injected = False
-        self._polls = self._stops = self._masked = 0
+        self._polls = self._stops = self._masked = self._same_entries = self._lines = 0
         self._paint_dead_stack()
         self._note(Kind.SLEEP)
 
@@ -598,9 +610,6 @@ class Board:
             self._end(Ending.DIED, self._core.last_words())
         if stop.why is Why.WATCHDOG:
             self._end_in_loop()
-        if stop.why is Why.HOST_CALL:
-            request = stop.reply[1:].partition(",")[0]
-            self._refuse(f"{request}, not through the board's console")
         if "watch" in stop.reply:
             self._core.let_systick_be_written()
             self._here = self._core.registers()
@@ -609,6 +618,8 @@ class Board:
     def _end_in_loop(self) -> None:
         """Say where the core goes round: the lowest address of a few hundred steps."""
         lowest = self._here.pc
+        if self._halfword(lowest - 2) == WFI_NARROW or self._was_wide_wfi(lowest - 4):
+            self._end(Ending.HIDDEN_SLEEP, f"in a WFI before 0x{lowest:08x}, which is not in flash")
         for _ in range(200):
             self._core.step()
             lowest = min(lowest, self._core.registers().pc)
@@ -616,6 +627,9 @@ class Board:
         self._end(
             Ending.LOOP, f"{self.limits.budget.instructions} instructions in {name}", pc=lowest
         )
+
+    def _was_wide_wfi(self, address: int) -> bool:
+        return (self._halfword(address), self._halfword(address + 2)) == WFI_WIDE
 
     def _observe(self) -> None:
         """Write down what the core stopped for."""
@@ -678,6 +692,10 @@ class Board:
 
     def _end_in_fault(self, name: str, frame: tuple[int, ...]) -> None:
         cfsr, hfsr = self._core.read_word(CFSR), self._core.read_word(HFSR)
+        if not cfsr and self._halfword(frame[6]) == BKPT_SEMIHOSTING:
+            reply = console.answer(frame[0], frame[1], False, self._core.read)
+            assert isinstance(reply, console.Refused)
+            self._refuse(reply.request, pc=frame[6])
         address = None
         if cfsr & 1 << 7:
             address = self._core.read_word(MMFAR)
@@ -701,18 +719,23 @@ class Board:
 
     def _see_poll(self) -> None:
         """Remember the waker in the context, and count."""
-        waker = self._core.read(self._word(self._here[1]), 8) or bytes(8)
+        address = self._word(self._here[1])
+        waker = self._core.read(address, 8) or bytes(8)
         vtable, data = struct.unpack("<2I", waker)
         function = self._word(vtable) & ~1
         symbol = self.image.symbol_at(function)
         if symbol and symbol.is_function and symbol.address == function:
-            self._waker = _Waker(function, data)
+            self._waker = _Waker(address, function, data)
             if function not in self._woken:
                 self._core.breakpoint(function)
                 self._woken[function] = (symbol.name, "woken")
         self._polls += 1
         if self._polls > self.limits.polls:
             self._end(Ending.POLLING, f"{self._polls} polls without a sleep")
+
+    def _halfword(self, address: int) -> int:
+        raw = self._core.read(address, 2)
+        return int.from_bytes(raw, "little") if raw else 0
 
     def _word(self, address: int) -> int:
         raw = self._core.read(address, 4)
@@ -742,9 +765,9 @@ class Board:
             case console.Refused(request):
                 self._refuse(request)
 
-    def _refuse(self, request: str) -> None:
-        self._note(Kind.FORBIDDEN, request)
-        self._end(Ending.FORBIDDEN, request)
+    def _refuse(self, request: str, pc: int = -1) -> None:
+        self._note(Kind.FORBIDDEN, request, pc=pc)
+        self._end(Ending.FORBIDDEN, request, pc=pc)
 
     def _print(self, data: bytes) -> None:
         self._printed += len(data)
@@ -752,6 +775,9 @@ class Board:
         for line in lines:
             text = line.decode("utf-8", "backslashreplace")
             self._note(Kind.LINE, text)
+        self._lines += len(lines)
+        if self._lines > self.limits.lines:
+            self._end(Ending.FLOOD, f"more than {self.limits.lines} lines without a sleep")
         if self._printed > self.limits.console_bytes:
             self._end(Ending.FLOOD, f"more than {self.limits.console_bytes} bytes printed")
 

@@ -63,7 +63,6 @@ class Why(Enum):
     BREAK = "breakpoint, watchpoint or step"
     INTERRUPTED = "the probe asked it to"
     WATCHDOG = "the watchdog counted down"
-    HOST_CALL = "a semihosting call that no breakpoint caught"
     GONE = "QEMU ended"
 
 
@@ -212,8 +211,6 @@ class Probe:
             return None
         except ConnectionLost:
             return Stop(Why.GONE, "")
-        if reply.startswith("F"):
-            return Stop(Why.HOST_CALL, reply)
         signal = reply[1:3]
         why = {"02": Why.INTERRUPTED, "0e": Why.WATCHDOG}.get(signal, Why.BREAK)
         return Stop(Why.GONE if reply[:1] in ("W", "X") else why, reply)
