@@ -16,7 +16,7 @@ two exact moments, and every address that asks the host for something is known.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
@@ -33,11 +33,15 @@ from wakebench.when import When
 
 EXC_RETURN = 0xF
 """Top four bits of LR at the first instruction of a handler (ARM DDI 0403, B1.5.8)."""
+EXC_RETURN_THREAD, EXC_RETURN_PSP = 1 << 3, 1 << 2
+"""Bits of it: the exception interrupted thread mode; its frame is on the process stack."""
 
 ICSR_VECTPENDING = 0x1FF << 12
 DEAD_STACK = 512
 """Bytes below the stack pointer that are overwritten at every sleep."""
 CFSR, HFSR, MMFAR, BFAR = 0xE000_ED28, 0xE000_ED2C, 0xE000_ED34, 0xE000_ED38
+CFSR_NOT_STACKED = 1 << 4 | 1 << 12
+"""MSTKERR, STKERR: no frame was written, so where the fault happened is not known."""
 
 
 class Ending(StrEnum):
@@ -59,6 +63,8 @@ class Ending(StrEnum):
     """Asleep in a WFI that is not in flash, where the bench cannot take it over."""
     FLOOD = "flood"
     """More output than anybody wants to read."""
+    RESTART = "restart"
+    """The core came to the reset handler again."""
     DIED = "died"
     """QEMU itself gave up on what the program did (a lockup, for example)."""
 
@@ -167,10 +173,13 @@ class Board:
         self._core = Core(machine, self.limits.budget)
         self._handlers = image.handlers()
         self._entries = set(self._handlers.values())
+        self._reset_handler = image.vectors[1] & ~1
         self._traced = self._resolve(points)
         host_call = image.symbol("semihosting_call")
         self._host_call = host_call if host_call and host_call.is_function else None
-        self._core.fix_breakpoints([*image.sites, *self._entries, *self._traced])
+        self._core.fix_breakpoints(
+            [*image.sites, *self._entries, *self._traced, self._reset_handler]
+        )
         self._start()
 
     def _resolve(self, points: Points) -> dict[int, tuple[str, str]]:
@@ -187,6 +196,7 @@ class Board:
         self._waker: _Waker | None = None
         self._at = _At.RUNNING
         self._here = NO_REGISTERS
+        self._moves = 0
         self._unexecuted: set[tuple[int, int, int]] = set()
         self._injected = False
         self._active: list[_Active] = []
@@ -199,7 +209,7 @@ class Board:
         self._polls = self._stops = self._masked = self._lines = 0
         self._last_entry: tuple[int, int, int] | None = None
         self._same_entries = 0
-        self._latched: dict[Pin, int] = {}
+        self._latched: dict[Pin, list[int]] = {}
 
     # -- starting and ending ---------------------------------------------------------------------
 
@@ -208,6 +218,7 @@ class Board:
         self._start()
         self._core.reset()
         self._here = self._core.registers()
+        self._unexecuted.add(self._key())
         self._note(Kind.RESET)
 
     def _note(
@@ -250,10 +261,10 @@ class Board:
             self._advance()
 
     def wait_before_sleep(self) -> None:
-        """Run until the core is about to execute a WFI that would sleep. A sleep under way does not
-        count: then nothing but an interrupt could bring the core to another WFI.
+        """Run until the core is about to execute a WFI that would sleep. A sleep that nothing is
+        about to end does not count: only an interrupt could bring the core to another WFI.
         """
-        if self._at is _At.ASLEEP:
+        if self._at_sleep():
             raise Unmet("the program to be on its way to a sleep", "it sleeps already")
         while not (self._at is _At.WFI and not self._would_wake()):
             self._advance()
@@ -326,21 +337,24 @@ class Board:
 
     def wait_address(self, address: int, name: str = "") -> None:
         """Run until the core is about to execute the instruction at `address`."""
-        called = name or f"0x{address:x}"
-        if self._here.pc == address:
-            self._step_over()
-            self._here = self._core.registers()
-        self._core.breakpoint(address)
+        self.wait_any({address}, name or f"0x{address:x}")
+
+    def wait_any(self, addresses: Collection[int], name: str) -> int:
+        """Run until the core is about to execute the instruction at one of `addresses`: which?"""
+        if self._here.pc in addresses and self._at is _At.RUNNING:
+            self._unexecuted.add(self._key())
+        before = self._moves
+        added = [address for address in addresses if self._core.breakpoint(address)]
         try:
             self._run_until(
-                lambda: self._here.pc == address,
-                f"the program to reach {called}",
+                lambda: self._here.pc in addresses and self._moves != before,
+                f"the program to reach {name}",
                 lambda: "it never did",
             )
         finally:
-            if self._ended is None:
+            for address in added if self._ended is None else ():
                 self._core.remove_breakpoint(address)
-        self._unexecuted.discard(self._key())
+        return self._here.pc
 
     def _run_until(self, done: Callable[[], bool], what: str, seen: Callable[[], str]) -> None:
         latest = self.ms + self.limits.sleep_ms
@@ -389,8 +403,8 @@ class Board:
         edge = self._core.edge(where, level)
         self._injected = True
         self._polls = self._same_entries = 0
-        if edge is Edge.LATCHED and level == 0:
-            self._latched[where] = self._latched.get(where, 0) + 1
+        if edge is Edge.LATCHED:
+            self._latched.setdefault(where, []).append(level)
         self._note(Kind.EDGE, name, level, edge)
         return edge
 
@@ -414,8 +428,11 @@ class Board:
 
     def presses(self) -> int:
         """Presses that the program has taken: sensed by the port, and acknowledged."""
-        pending = sum(bool(self._core.pins.port(p).raw >> p.number & 1) for p in self._latched)
-        return sum(self._latched.values()) - pending
+        taken = 0
+        for where, levels in self._latched.items():
+            pending = self._core.pins.port(where).raw >> where.number & 1
+            taken += (levels[:-1] if pending else levels).count(0)
+        return taken
 
     def expect_line(self, text: str, times: int | None = None) -> None:
         """The program has printed a line with `text`: at least once, or exactly `times` times."""
@@ -472,10 +489,12 @@ class Board:
         for number, value in enumerate(arguments):
             self._core.set_register(number, value)
         self._core.set_register(LR, resume_at | 1)
-        self._core.breakpoint(resume_at)
+        added = self._core.breakpoint(resume_at)
         self._set_pc(address)
         while not (self._here.pc == resume_at and self._here.sp == saved.sp):
             self._advance()
+        if added:
+            self._core.remove_breakpoint(resume_at)
         result = self._here[0]
         for number in (*range(13), LR):
             self._core.set_register(number, saved[number])
@@ -520,6 +539,7 @@ class Board:
         return self._here.pc, self._here.sp, self._here.exception
 
     def _set_pc(self, address: int) -> None:
+        self._moves += 1
         self._core.set_pc(address)
         self._here = self._here.at(address)
         self._at = _At.RUNNING
@@ -578,8 +598,13 @@ class Board:
     def _paint_dead_stack(self) -> None:
         """Overwrite what lies below the stack pointer, as any interrupt may do at any time. Without
         this, a pointer into a stack frame that is gone often works by luck.
+
+        Only on the main stack, which begins at the address in the vector table: a process stack may
+        be small, and what lies below it somebody else's.
         """
         sp = self._here.sp
+        if sp > self.image.vectors[0]:
+            return
         length = min(DEAD_STACK, sp - SRAM)
         if 0 < length and sp <= SRAM + SRAM_SIZE:
             self._core.fill(sp - length, length, SRAM_PAINT)
@@ -605,68 +630,84 @@ class Board:
 
     def _go_once(self) -> None:
         self._at = _At.RUNNING
-        stop, self._here = self._core.go()
-        if stop.why is Why.GONE:
-            self._end(Ending.DIED, self._core.last_words())
-        if stop.why is Why.WATCHDOG:
-            self._end_in_loop()
-        if "watch" in stop.reply:
+        self._moves += 1
+        while True:
+            stop, self._here = self._core.go()
+            if stop.why is Why.GONE:
+                self._end(Ending.DIED, self._core.last_words())
+            if stop.why is Why.WATCHDOG:
+                self._end_in_loop()
+            if "watch" not in stop.reply:
+                return
+            self._count_stop()
             self._core.let_systick_be_written()
-            self._here = self._core.registers()
-            self._go()
+
+    def _count_stop(self) -> None:
+        self._stops += 1
+        if self._stops > self.limits.stops:
+            self._end(Ending.LOOP, f"{self._stops} events without a sleep")
 
     def _end_in_loop(self) -> None:
-        """Say where the core goes round: the lowest address of a few hundred steps."""
+        """Say where the core goes round: the lowest address of a few hundred steps.
+
+        A step would not come back from a WFI, nor from a call of the host.
+        """
         lowest = self._here.pc
-        if self._halfword(lowest - 2) == WFI_NARROW or self._was_wide_wfi(lowest - 4):
+        if self._after_hidden_wfi(lowest):
             self._end(Ending.HIDDEN_SLEEP, f"in a WFI before 0x{lowest:08x}, which is not in flash")
         for _ in range(200):
+            pc = self._core.registers().pc
+            lowest = min(lowest, pc)
+            if pc in self.image.sites:
+                break
             self._core.step()
-            lowest = min(lowest, self._core.registers().pc)
         name = self.image.name_at(lowest)
         self._end(
             Ending.LOOP, f"{self.limits.budget.instructions} instructions in {name}", pc=lowest
         )
 
-    def _was_wide_wfi(self, address: int) -> bool:
-        return (self._halfword(address), self._halfword(address + 2)) == WFI_WIDE
+    def _after_hidden_wfi(self, pc: int) -> bool:
+        if self._halfword(pc - 2) == WFI_NARROW:
+            return pc - 2 not in self.image.sites
+        wide = (self._halfword(pc - 4), self._halfword(pc - 2)) == WFI_WIDE
+        return wide and pc - 4 not in self.image.sites
 
     def _observe(self) -> None:
         """Write down what the core stopped for."""
         self._close_handlers()
         self._close_calls()
         here = self._here.pc
-        self._stops += 1
         site = self.image.sites.get(here)
         if site == "bkpt":
             self._answer_host_call()
         elif site is not None:
             self._at = _At.WFI
+            self._same_entries = 0
+        elif here == self._reset_handler:
+            self._end(Ending.RESTART, "the program started all over")
         else:
             self._unexecuted.add(self._key())
-            if here in self._entries and self._here.lr >> 28 == EXC_RETURN:
+            if self._entering():
                 self._enter_handler()
             point = self._traced.get(here) or self._woken.get(here)
             if point:
                 self._enter_call(*point)
-        if self._stops > self.limits.stops:
-            self._end(Ending.LOOP, f"{self._stops} events without a sleep")
+        self._count_stop()
 
     def _close_handlers(self) -> None:
         """A handler has returned when the core is seen outside; nothing traced lies in between."""
-        now = self._here.exception
-        entering = self._here.pc in self._entries and self._here.lr >> 28 == EXC_RETURN
-        while self._active and (self._active[-1].number != now or entering):
-            if entering and now not in [a.number for a in self._active] and self._nested():
-                break
+        now = self._interrupted() if self._entering() else self._here.exception
+        while self._active and self._active[-1].number != now:
             done = self._active.pop()
             self._note(Kind.EXIT, done.name, done.number)
-        if not now:
-            self._same_entries = 0 if self._at is _At.WFI else self._same_entries
 
-    def _nested(self) -> bool:
-        """At a handler's first instruction: whether it interrupted another handler (EXC_RETURN)."""
-        return self._here.lr & 0xF == 0x1
+    def _entering(self) -> bool:
+        """Whether the core is at the first instruction of a handler, by way of an exception."""
+        return self._here.pc in self._entries and self._here.lr >> 28 == EXC_RETURN
+
+    def _interrupted(self) -> int:
+        """At a handler's first instruction: what the core was handling before (0: thread mode)."""
+        return 0 if self._here.lr & EXC_RETURN_THREAD else self._frame()[7] & 0x1FF
 
     def _enter_handler(self) -> None:
         number = self._here.exception
@@ -687,7 +728,9 @@ class Board:
 
     def _frame(self) -> tuple[int, ...]:
         """r0-r3, r12, lr, pc, xpsr as the core stacked them; zeros where there is no memory."""
-        raw = self._core.read(self._here.sp, 32)
+        on_process_stack = self._here.lr & EXC_RETURN_PSP
+        sp = self._core.process_sp() if on_process_stack else self._here.sp
+        raw = self._core.read(sp, 32)
         return struct.unpack("<8I", raw) if raw and len(raw) == 32 else (0,) * 8
 
     def _end_in_fault(self, name: str, frame: tuple[int, ...]) -> None:
@@ -703,6 +746,8 @@ class Board:
             address = self._core.read_word(BFAR)
         fault = Fault(name, frame[6], frame[5], cfsr, hfsr, address)
         where = self.image.name_at(frame[6])
+        if cfsr & CFSR_NOT_STACKED:
+            self._end(Ending.FAULT, f"{name}: no room on the stack", fault, pc=frame[6])
         self._end(Ending.FAULT, f"{name} at 0x{frame[6]:08x} in {where}", fault, pc=frame[6])
 
     def _enter_call(self, name: str, role: str) -> None:

@@ -93,5 +93,5 @@ def _string(address: int, read: Reader) -> bytes:
         collected += text
         if end:
             break
-        address += length
+        address = (address + length) & 0xFFFF_FFFF
     return collected[:LONGEST_STRING]

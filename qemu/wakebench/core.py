@@ -1,12 +1,13 @@
 """The core under control: every change to it is journalled, so that any run can be done again.
 
 Why a journal: whether a program "runs for ever" must not depend on how fast the host is. When the
-core has shown no sign for a while, that is only a suspicion. The run is then repeated up to its
-last resume, the board's watchdog is armed as a counter of instructions (with `-icount`, virtual
-time is the number of instructions executed), and the core is let go again. Either it stops within
-the budget, and the host was just slow, or the watchdog stops the machine after an exact number of
-instructions. The watchdog is armed in no other run, because a running timer and a breakpoint stop
-do not mix: QEMU moves the virtual clock to the next deadline at such a stop.
+core has shown no sign for a while, or took long to, that is only a suspicion. The run is then
+repeated up to its last resume, the board's watchdog is armed as a counter of instructions (with
+`-icount`, virtual time is the number of instructions executed), and the core is let go again.
+Either it stops within the budget, and the host was just slow, or the watchdog stops the machine
+after an exact number of instructions. The watchdog is armed in no other run, because a running
+timer and a breakpoint stop do not mix: QEMU moves the virtual clock to the next deadline at such a
+stop.
 """
 
 from __future__ import annotations
@@ -29,8 +30,15 @@ SRAM_SIZE = 64 * 1024
 SRAM_PAINT = 0xA5
 """What memory holds at power on: nothing that looks like a zero or a valid pointer."""
 
+SCRATCH = SRAM + SRAM_SIZE - 4
+MRS_R0_PSP = 0x8009_F3EF
+
 PATIENCE_S = 0.2
 """How long the core may run without a sign before it is suspected. Affects speed, no verdict."""
+
+FASTEST_HOST = 1e9
+"""Instructions a second that no host emulates (seen: 1e8). A run that cost QEMU so little processor
+time that even such a host had not spent the budget needs no second look."""
 
 LAST_RESORT_S = 30.0
 """Protects the host only."""
@@ -97,6 +105,21 @@ class Core:
             self._probe.add_breakpoint(address)
             self._fixed_breakpoints.add(address)
 
+    def process_sp(self) -> int:
+        """The process stack pointer. QEMU 7.2's gdbstub does not show it, so the core itself is
+        made to read it; afterwards everything is as it was.
+        """
+        before = self._probe.registers()
+        word = self._qtest.read_word(SCRATCH)
+        self._qtest.write_word(SCRATCH, MRS_R0_PSP)
+        self._probe.set_register(PC, SCRATCH)
+        self._probe.step()
+        found = self._probe.registers()[0]
+        self._qtest.write_word(SCRATCH, word)
+        self._probe.set_register(0, before[0])
+        self._probe.set_register(PC, before.pc)
+        return found
+
     # -- what does -------------------------------------------------------------------------------
 
     def reset(self) -> None:
@@ -139,16 +162,17 @@ class Core:
         self._journal.append(lambda: self.pins.drive(pin, level))
         return self.pins.edge(pin, level)
 
-    def breakpoint(self, address: int) -> None:
-        """Set a breakpoint that lasts until the next reset."""
+    def breakpoint(self, address: int) -> bool:
+        """Set a breakpoint that lasts until the next reset; False if there was one already."""
         if address in self._fixed_breakpoints or address in self._own_breakpoints:
-            return
+            return False
 
         def add() -> None:
             self._probe.add_breakpoint(address)
             self._own_breakpoints.add(address)
 
         self._do(add)
+        return True
 
     def remove_breakpoint(self, address: int) -> None:
         """Undo `breakpoint`; does nothing for a fixed one."""
@@ -177,13 +201,14 @@ class Core:
         """
 
         def write() -> None:
+            was_pending = self._qtest.read_word(ICSR) & ICSR_PENDSTSET
             self._probe.remove_write_watch(SYST_CSR)
             self._probe.step()
             control = self._qtest.read_word(SYST_CSR)
             wanted = SYST_ENABLE | SYST_TICKINT
             self.tick_on = control & wanted == wanted
             self._qtest.write_word(SYST_CSR, control & ~SYST_ENABLE)
-            self._qtest.write_word(ICSR, ICSR_PENDSTCLR)
+            self._qtest.write_word(ICSR, was_pending or ICSR_PENDSTCLR)
             self._probe.add_write_watch(SYST_CSR)
 
         self._do(write)
@@ -201,15 +226,20 @@ class Core:
 
         After WATCHDOG only `registers`, `read`, `step`, `rewind` and `reset` make sense.
         """
+        before = self._machine.cpu_s()
         stop = self._probe.run(PATIENCE_S)
         if stop is None:
             stop = self._probe.interrupt()
-            if stop.why is Why.INTERRUPTED:
-                stop = self._convict()
+        if stop.why is Why.INTERRUPTED or (stop.why is Why.BREAK and self._took_long(before)):
+            stop = self._convict()
         registers = self._registers_after(stop)
         self._journal.append(_Go(stop.why, registers.pc))
         self.ran_out = stop.why is Why.WATCHDOG
         return stop, registers
+
+    def _took_long(self, before: float) -> bool:
+        used = self._machine.cpu_s() - before
+        return used > self._budget.instructions / FASTEST_HOST
 
     def _registers_after(self, stop: Stop) -> Registers:
         return NO_REGISTERS if stop.why is Why.GONE else self._probe.registers()

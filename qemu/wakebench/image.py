@@ -26,6 +26,8 @@ VECTORS = 64
 WFI_NARROW = 0xBF30
 WFI_WIDE = (0xF3AF, 0x8003)
 BKPT_SEMIHOSTING = 0xBEAB
+WIDE = 0xE800
+"""An instruction whose first halfword is this or more has a second one."""
 MSR_BASEPRI = (0x8811, 0x8812)
 """Second halfwords of `msr basepri, rN` and `msr basepri_max, rN`; the first is 0xF38N."""
 
@@ -164,6 +166,19 @@ class Image:
         return found
 
     @cached_property
+    def stores(self) -> tuple[int, ...]:
+        """Addresses of the instructions that write to memory, those that address by SP aside."""
+        return tuple(address for address, first, _ in self._instructions() if _writes_memory(first))
+
+    def _instructions(self) -> Iterator[tuple[int, int, int]]:
+        """Like `_halfwords`, in the steps of the instructions; constants are taken for code."""
+        following = 0
+        for address, first, second in self._halfwords():
+            if address >= following:
+                following = address + (4 if first >= WIDE else 2)
+                yield address, first, second
+
+    @cached_property
     def sets_basepri(self) -> bool:
         """Whether any instruction writes BASEPRI."""
         return any(
@@ -190,6 +205,15 @@ class Image:
         address &= ~1
         at = bisect_right(self._lines, address, key=lambda row: row[0])
         return self._lines[at - 1][1] if at else None
+
+
+def _writes_memory(first: int) -> bool:
+    """Whether the instruction that starts with this halfword is a store (ARM DDI 0403, A5)."""
+    if first < WIDE:
+        # STR, STRB, STRH with an offset in the instruction, and in a register.
+        return first >> 11 in (0x0C, 0x0E, 0x10) or first >> 9 in (0x28, 0x29, 0x2A)
+    # STRB, STRH, STR; STRD, STREX.
+    return first & 0xFF10 == 0xF800 or first & 0xFE50 == 0xE840
 
 
 def _read_line_table(dwarf: DWARFInfo) -> list[tuple[int, SourceLine | None]]:

@@ -13,13 +13,18 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 from wakebench.errors import BenchError
+
+LONGEST_SOCKET_NAME = 104
+"""Bytes, the final zero included (sockaddr_un: 108 on Linux, 104 elsewhere)."""
 
 START_TIMEOUT_S = 20.0
 """Protects the host only: a QEMU that has not connected by then is broken."""
@@ -46,6 +51,18 @@ def find_qemu(command: str | None = None) -> Qemu:
     return Qemu(words)
 
 
+@dataclass(frozen=True)
+class Wiring:
+    """How a machine differs from the bench's usual one."""
+
+    shift: int = 0
+    """An instruction takes 2^shift ns of virtual time."""
+    semihosting: bool = True
+    """Off: a semihosting BKPT is a HardFault, which a program in the guest can serve."""
+    beside: Path | None = None
+    """A second ELF file to load; the core starts at its entry."""
+
+
 class Machine:
     """A stopped lm3s6965evb with `elf` in its flash. Owns the process and both sockets.
 
@@ -53,14 +70,16 @@ class Machine:
     signal when the creating *thread* ends. Use from one thread at a time.
     """
 
-    def __init__(self, elf: Path, qemu: Qemu) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="wakebench-")
+    def __init__(self, elf: Path, qemu: Qemu, wiring: Wiring | None = None) -> None:
+        self._folder = _folder_for_sockets()
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
-        self._listeners = {name: self._listen(name) for name in ("gdb", "qtest")}
+        self._listeners: dict[str, socket.socket] = {}
         self._connections: dict[str, socket.socket] = {}
         try:
-            self._start(elf, qemu)
+            for name in ("gdb", "qtest"):
+                self._listeners[name] = self._listen(name)
+            self._start(elf, qemu, wiring or Wiring())
         except BaseException:
             self.close()
             raise
@@ -74,23 +93,29 @@ class Machine:
         listener.listen(1)
         return listener
 
-    def _start(self, elf: Path, qemu: Qemu) -> None:
+    def _start(self, elf: Path, qemu: Qemu, wiring: Wiring) -> None:
         argv = [
             *_die_with_parent(),
             *qemu.command,
             *("-M", "lm3s6965evb", "-kernel", str(elf), "-S"),
             *("-display", "none", "-nodefaults", "-no-user-config"),
-            *("-chardev", f"socket,id=gdb,path={self._path('gdb')}", "-gdb", "chardev:gdb"),
-            *("-qtest", f"unix:{self._path('qtest')}", "-qtest-log", "none"),
+            *("-chardev", f"socket,id=gdb,path={_quoted(self._path('gdb'))}"),
+            *("-gdb", "chardev:gdb"),
+            *("-qtest", f"unix:{_quoted(self._path('qtest'))}", "-qtest-log", "none"),
             # No semihosting: the bench answers calls on breakpoints. A BKPT where there is none, in
             # RAM for example, is a fault; QEMU would answer some calls itself, with target=gdb too.
             # One instruction is one nanosecond of virtual time: the watchdog counts instructions.
-            *("-icount", "shift=0,sleep=off", "-action", "watchdog=pause"),
+            *("-icount", f"shift={wiring.shift},sleep=off", "-action", "watchdog=pause"),
         ]
+        if wiring.beside is not None:
+            argv += ["-device", f"loader,file={_comma(wiring.beside)},cpu-num=0"]
         self._log = open(self._path("log"), "wb")  # noqa: SIM115  (closed in close())
-        self._process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
-        )
+        try:
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+            )
+        except OSError as problem:
+            raise BenchError(f"QEMU did not start: {problem.strerror}") from problem
 
     def _accept(self, name: str) -> socket.socket:
         listener = self._listeners[name]
@@ -120,15 +145,30 @@ class Machine:
         """Whether the process has ended."""
         return self._process is None or self._process.poll() is not None
 
+    def cpu_s(self) -> float:
+        """Processor time that QEMU has used; where the host does not tell, the time of day, which
+        is never less.
+        """
+        if self._process is not None and sys.platform == "linux":
+            try:
+                # CPUCLOCK_SCHED of a process, as clock_getcpuclockid(3) makes it.
+                return time.clock_gettime(~self._process.pid << 3 | 2)
+            except OSError:
+                pass
+        return time.monotonic()
+
     def last_words(self) -> str:
-        """The last line that QEMU itself printed, for an error message."""
+        """What QEMU itself printed last, for an error message: its own message rather than the
+        register dump that may follow.
+        """
         try:
             lines = (
                 Path(self._path("log")).read_text(errors="backslashreplace").strip().splitlines()
             )
         except OSError:
             lines = []
-        return lines[-1][:300] if lines else "it said nothing"
+        messages = [line for line in lines if line.startswith("qemu")]
+        return (messages or lines or ["it said nothing"])[-1][:300]
 
     def close(self) -> None:
         """End the process and free everything. May be called twice."""
@@ -151,6 +191,30 @@ class Machine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _folder_for_sockets() -> tempfile.TemporaryDirectory[str]:
+    """A private folder, in TMPDIR unless the names of the sockets would get too long there."""
+    folder = tempfile.TemporaryDirectory(prefix="wakebench-")
+    if len(os.fsencode(os.path.join(folder.name, "qtest"))) < LONGEST_SOCKET_NAME:
+        return folder
+    folder.cleanup()
+    return tempfile.TemporaryDirectory(prefix="wakebench-", dir="/tmp")
+
+
+def _quoted(value: str) -> str:
+    """A value within an option of QEMU's, where a comma would end it."""
+    return value.replace(",", ",,")
+
+
+def _semihosting(wiring: Wiring) -> list[str]:
+    """Every call that is not answered on a breakpoint reaches the probe, never the host."""
+    return ["-semihosting-config", "enable=on,target=gdb"] if wiring.semihosting else []
+
+
+def _comma(path: Path) -> str:
+    """A path inside a QEMU option, where a comma would end it."""
+    return str(path).replace(",", ",,")
 
 
 def _die_with_parent() -> list[str]:

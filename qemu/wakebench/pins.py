@@ -92,7 +92,9 @@ class Pins:
     def _senses(self, pin: Pin, level: int) -> bool:
         state = self.port(pin)
         bit = 1 << pin.number
-        if state.sense & bit or state.both_edges & bit:
+        if state.direction & bit:
+            return False
+        if state.both_edges & bit and not state.sense & bit:
             return True
         return bool(state.event & bit) == bool(level)
 

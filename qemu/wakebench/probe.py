@@ -57,6 +57,13 @@ class Registers:
 NO_REGISTERS = Registers((0,) * 17)
 
 
+class ConnectionLost(BenchError):
+    """QEMU closed the gdbstub's socket: it has ended."""
+
+    def __init__(self) -> None:
+        super().__init__("QEMU has ended, and the machine with it")
+
+
 class Why(Enum):
     """Why the core stopped."""
 
@@ -145,6 +152,10 @@ class Probe:
             return None
         return bytes.fromhex(answer.decode("ascii"))
 
+    def patch(self, address: int, code: bytes) -> None:
+        """Overwrite memory, flash included. A reset does not undo it."""
+        self._command(b"M%x,%x:%s" % (address, len(code), code.hex().encode()))
+
     def monitor(self, command: str) -> str:
         """Run a command of QEMU's human monitor and return what it printed."""
         self._send(b"qRcmd," + command.encode().hex().encode())
@@ -214,7 +225,3 @@ class Probe:
         signal = reply[1:3]
         why = {"02": Why.INTERRUPTED, "0e": Why.WATCHDOG}.get(signal, Why.BREAK)
         return Stop(Why.GONE if reply[:1] in ("W", "X") else why, reply)
-
-
-class ConnectionLost(Exception):
-    """QEMU closed the gdbstub's socket: it has ended."""

@@ -46,6 +46,14 @@ class Qtest:
         """Fill memory with one byte."""
         self._ask(f"memset 0x{address:x} 0x{length:x} 0x{byte:x}")
 
+    def read_block(self, address: int, length: int) -> bytes:
+        """Memory, as it is."""
+        return bytes.fromhex(self._ask(f"read 0x{address:x} 0x{length:x}").removeprefix("0x"))
+
+    def write_block(self, address: int, data: bytes) -> None:
+        """Overwrite memory."""
+        self._ask(f"write 0x{address:x} 0x{len(data):x} 0x{data.hex()}")
+
     def set_input(self, device: str, line: int, level: int) -> None:
         """Drive input `line` of the device at QOM path `device` to `level`."""
         self._ask(f"set_irq_in {device} unnamed-gpio-in {line} {level}")

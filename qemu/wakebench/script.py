@@ -856,12 +856,9 @@ class _Explainer:
     def _conflicts(
         self, condition: str, excluded: Sequence[tuple[_Node, str]]
     ) -> Iterator[_Problem]:
-        """Keys that are right alone and wrong together with `condition`."""
-        known = self._known_fields()
+        """Keys that are wrong together with `condition`; an unknown one has a better rank."""
         conditions = self._known_conditions()
         for key, word in excluded:
-            if word not in known:
-                continue  # told as an unknown key
             first = self._node.key(condition)
             if (first.span.line, first.span.column) > (key.span.line, key.span.column):
                 if word in conditions:
@@ -879,10 +876,6 @@ class _Explainer:
                 self._definition["description"],
                 f'Write a "- {self._step_word}:" for each.' if word in conditions else "",
             )
-
-    def _known_fields(self) -> dict[str, Any]:
-        holder = self._definition.get("else", self._definition)
-        return dict(holder["properties"])
 
     def _known_conditions(self) -> dict[str, Any]:
         holder = self._definition.get("else", self._definition)

@@ -59,7 +59,7 @@ class Event:
     def canonical(self) -> str:
         """The event as one line that is equal if and only if the event is."""
         numbers = f"{self.ms} {self.exception} {self.pc:08x} {self.value}"
-        return f"{numbers} {self.kind} {self.name!r} {self.note!r}"
+        return f"{numbers} {self.kind} {str(self.name)!r} {str(self.note)!r}"
 
 
 class Trace:
