@@ -1,0 +1,313 @@
+"""What `wakelab bench` measures is what it says. No test here looks at a time."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from wakebench.errors import BenchError
+from wakebench.image import Image
+from wakebench.machine import Qemu
+from wakebench.pin_names import BUTTONS
+from wakelab.bench import bench, table_of
+from wakelab.benchmarks import determinism, grading, share, size, way
+from wakelab.benchmarks.bare import Bare, device_of
+from wakelab.benchmarks.host import describe_host
+from wakelab.benchmarks.reference import LAB, Reference, built_reference
+from wakelab.benchmarks.row import Row, part
+from wakelab.errors import InfraError
+from wakelab.labs import checkout_root, load_lab
+
+ROOT = checkout_root()
+
+
+def no_step() -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def reference() -> Iterator[Reference]:
+    with built_reference(ROOT) as built:
+        yield built
+
+
+# -- 1: grading --------------------------------------------------------------------------------
+
+
+def test_the_parts_of_a_grading_are_in_order_and_the_whole_of_it(tmp_path: Path) -> None:
+    before = time.monotonic()
+    parts = grading._parts(ROOT, load_lab(ROOT, LAB), tmp_path)
+    whole = time.monotonic() - before
+    assert len(parts) == len(grading.PARTS)
+    assert all(taken > 0 for taken in parts)
+    assert sum(parts) <= whole
+    rows = grading.grading_rows(grading.Grading(0.5, parts), LAB)
+    assert rows[0].ratio == 0.5
+    assert sum(int(row.shown.split()[-2]) for row in rows[1:]) == pytest.approx(100, abs=4)
+
+
+def test_a_grading_that_fails_says_how_to_look_at_it(tmp_path: Path) -> None:
+    with pytest.raises(InfraError, match="ended with") as raised:
+        grading._timed(ROOT, load_lab(ROOT, LAB), tmp_path, ["wakelab", "--nonsense"])
+    assert "make grade" in str(raised.value)
+    assert "Traceback" not in str(raised.value)
+
+
+# -- 2: the bench's share ----------------------------------------------------------------------
+
+
+def test_both_ways_do_the_whole_job(reference: Reference) -> None:
+    steps: list[int] = []
+    measured = share.measure_share(reference, 1, lambda: steps.append(1))
+    assert len(steps) == 1
+    for job in (measured.bench, measured.bare):
+        assert min(job.start, job.boot, job.presses, job.stop) > 0
+        assert job.whole == pytest.approx(job.start + job.boot + job.presses + job.stop)
+    assert measured.ratio == pytest.approx(measured.bench.whole / measured.bare.whole)
+
+
+def test_a_qemu_without_the_bench_ends_with_its_owner(reference: Reference) -> None:
+    device = device_of(reference.elf("Og"), reference.qemu, BUTTONS["SELECT"])
+    with Bare(reference.elf("Og"), reference.qemu, device, "SELECT") as bare:
+        assert bare._process is not None
+        pid = bare._process.pid
+        bare.wait_ready()
+        bare.press(reference.line)
+    assert not is_alive(pid)
+
+
+def test_a_qemu_that_does_not_start_is_told_of(
+    reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wakelab.benchmarks.bare.PATIENCE_S", 0.2)
+    with pytest.raises(BenchError, match="did not start"):
+        Bare(reference.elf("Og"), Qemu(("true",)), "/nowhere", "SELECT")
+
+
+# -- 3: from the interrupt to the task ---------------------------------------------------------
+
+
+def test_the_way_is_the_same_every_time(reference: Reference) -> None:
+    ways = [way.measure_ways(reference, no_step) for _ in range(2)]
+    assert ways[0] == ways[1]
+    assert set(ways[0]) == set(reference.levels)
+    for each in ways[0].values():
+        assert each.task_poll == "press_logger_poll"
+        assert 20 < each.to_task < each.to_button < way.LONGEST
+
+
+@pytest.mark.parametrize("level", ["O0", "Os"])
+def test_the_way_is_as_long_as_qemu_itself_says(
+    reference: Reference, level: str, tmp_path: Path
+) -> None:
+    """QEMU, running freely, logs every instruction: no probe, no single step, no bench."""
+    elf = reference.elf(level)
+    image = Image(elf)
+    start, task, button = (
+        symbol.address
+        for name in (way.HANDLER, "press_logger_poll", "button_future_poll")
+        if (symbol := image.symbol(name))
+    )
+    executed = logged_instructions(reference, elf, tmp_path / "log")
+    after = executed[executed.index(start) :]
+    measured = way.measure_way(elf, reference.qemu, "SELECT", "button_future_poll")
+    assert (measured.to_task, measured.to_button) == (after.index(task), after.index(button))
+
+
+def logged_instructions(reference: Reference, elf: Path, log: Path) -> list[int]:
+    """Addresses of all instructions executed up to the line that a press makes."""
+    version = describe_host(reference.qemu, "").qemu
+    found = re.search(r"version (\d+)\.(\d+)", version)
+    assert found is not None, version
+    old = (int(found[1]), int(found[2])) < (8, 1)
+    one_by_one = ["-singlestep"] if old else ["-accel", "tcg,one-insn-per-tb=on"]
+    device = device_of(elf, reference.qemu, BUTTONS["SELECT"])
+    words = [*one_by_one, "-d", "exec,nochain", "-D", str(log)]
+    with Bare(elf, reference.qemu, device, "SELECT", *words) as bare:
+        bare.wait_ready()
+        bare.press(reference.line)
+    executed: list[int] = []
+    for line in log.read_text(errors="replace").splitlines():
+        if trace := re.match(r"Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/", line):
+            executed.append(int(trace[1], 16))
+        elif line.startswith("Stopped execution"):  # told of, but not executed after all
+            executed.pop()
+    return executed
+
+
+def test_a_program_without_the_function_is_told_of(reference: Reference) -> None:
+    with pytest.raises(BenchError, match="no function nowhere"):
+        way.measure_way(reference.elf("Os"), reference.qemu, "SELECT", "nowhere")
+
+
+def test_a_task_that_is_not_polled_is_told_of(
+    reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(way, "LONGEST", 10)
+    with pytest.raises(BenchError, match="within 10 instructions"):
+        way.measure_way(reference.elf("Os"), reference.qemu, "SELECT", "button_future_poll")
+
+
+# -- 4: flash ----------------------------------------------------------------------------------
+
+
+def test_the_size_is_the_one_that_binutils_say(reference: Reference, tmp_path: Path) -> None:
+    sizes = size.measure_sizes(ROOT, reference.toolchain, no_step)
+    assert set(sizes) == {"waker.c", "atomic_waker.c", "executor.c", "button_future.c"}
+    for file in size.FILES:
+        target = tmp_path / "one.o"
+        size.compile_one(ROOT, reference.toolchain, ROOT / file, target)
+        said = subprocess.run(
+            ["arm-none-eabi-size", "--format=sysv", str(target)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        lines = [line.split() for line in said.splitlines()]
+        expected = sum(
+            int(words[1]) for words in lines if words and re.match(r"\.(text|rodata)\b", words[0])
+        )
+        assert sizes[Path(file).name] == expected > 0
+
+
+def test_the_core_is_what_the_image_holds(reference: Reference) -> None:
+    """The objects are compiled as the grader's build compiles them: the functions are as long."""
+    image = Image(reference.elf("Os"))
+    functions = ("button_future_init", "button_future_poll", "GPIOE_IRQHandler", way.HANDLER)
+    linked = sum(symbol.size for name in functions if (symbol := image.symbol(name)))
+    sizes = size.measure_sizes(ROOT, reference.toolchain, no_step)
+    assert linked <= sizes["button_future.c"] <= linked + 64  # literals, alignment, statics
+
+
+def test_a_core_that_does_not_compile_is_told_of(reference: Reference, tmp_path: Path) -> None:
+    source = tmp_path / "broken.c"
+    source.write_text("int x = ;\n")
+    with pytest.raises(InfraError, match="does not compile"):
+        size.compile_one(ROOT, reference.toolchain, source, tmp_path / "broken.o")
+
+
+# -- 5: determinism ----------------------------------------------------------------------------
+
+
+@pytest.mark.load
+def test_gradings_agree_also_on_a_busy_host(reference: Reference) -> None:
+    steps: list[int] = []
+    outcomes = determinism.measure_determinism(reference, 2, lambda: steps.append(1))
+    assert len(steps) == 2
+    assert len(outcomes) == 1
+    hashes = [each.split()[1] for each in outcomes[0] if " " in each.strip()]
+    assert len(hashes) >= 5
+    assert all(re.fullmatch("[0-9a-f]{64}", each) for each in hashes)
+
+
+def test_what_differs_is_named() -> None:
+    outcomes: list[determinism.Hashes] = [
+        ("sleeps aa", "one-line bb"),
+        ("sleeps aa", "one-line cc"),
+    ]
+    rows = determinism.determinism_rows(outcomes, 10)
+    assert rows[0].verdict == "not"
+    assert [row.what.strip() for row in rows[1:]] == ["one-line"]
+
+
+def test_the_cores_are_free_again_afterwards() -> None:
+    with determinism.burning() as pids:
+        assert pids and all(is_alive(pid) for pid in pids)
+    assert not any(is_alive(pid) for pid in pids)
+
+
+def test_the_cores_are_free_again_after_a_kill() -> None:
+    program = (
+        "from wakelab.benchmarks.determinism import burning\n"
+        "with burning() as pids:\n"
+        "    print(*pids, flush=True)\n"
+        "    input()\n"
+    )
+    owner = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert owner.stdout is not None and owner.stdin is not None
+    pids = [int(word) for word in owner.stdout.readline().split()]
+    owner.send_signal(signal.SIGKILL)
+    owner.wait()
+    owner.stdin.close()
+    owner.stdout.close()
+    assert pids
+    latest = time.monotonic() + 30
+    while any(is_alive(pid) for pid in pids):
+        assert time.monotonic() < latest, "still burning"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and not merely waiting to be reaped."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return state != "Z"
+
+
+# -- the table ---------------------------------------------------------------------------------
+
+
+def test_the_table_says_what_is_on_target() -> None:
+    rows = [Row("fast", "1.00 s", 1.0, 1.0, "s"), Row("large", "2", 2, 1), part("of it", "7 ms")]
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    console.print(table_of(rows))
+    assert isinstance(console.file, io.StringIO)
+    lines = [line.split() for line in console.file.getvalue().splitlines() if line.strip()]
+    assert lines[2:] == [
+        ["fast", "1.00", "s", "≤", "1", "s", "1.00", "ok"],
+        ["large", "2", "≤", "1", "2.00", "not"],
+        ["of", "it", "7", "ms"],
+    ]
+
+
+def test_rows_fit_an_ordinary_terminal(reference: Reference) -> None:
+    jobs = share.Job(0.1234, 0.1, 0.1, 0.1)
+    ways = dict.fromkeys(reference.levels, way.Way("press_logger_poll", 999, 999))
+    rows = [
+        *grading.grading_rows(grading.Grading(12.34, (1.0,) * len(grading.PARTS)), LAB),
+        *share.share_rows(share.Share(jobs, jobs, 12.34)),
+        *way.way_rows(ways, "button_future_poll"),
+        *size.size_rows(dict.fromkeys([Path(file).name for file in size.FILES], 999)),
+        *determinism.determinism_rows([("a b",)], determinism.RUNS),
+    ]
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    console.print(table_of(rows))
+    assert isinstance(console.file, io.StringIO)
+    printed = [line for line in console.file.getvalue().splitlines() if line.strip()]
+    assert len(printed) == 2 + len(rows)
+
+
+def test_the_host_is_described(reference: Reference) -> None:
+    host = describe_host(reference.qemu, reference.toolchain.version)
+    text = "\n".join(host.lines())
+    assert "QEMU emulator version" in text
+    assert "gcc" in text
+    assert f"{host.cores} cores" in text
+
+
+def test_a_busy_host_is_warned_of(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (1000.0, 0.0, 0.0))
+    host = describe_host(reference.qemu, "")
+    assert host.busy
+    assert "too long" in host.lines()[-1]
+
+
+def test_a_missing_qemu_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAKELAB_QEMU", "no-such-qemu")
+    with pytest.raises(BenchError, match="make doctor"):
+        bench(ROOT, Console(file=io.StringIO()))

@@ -1,0 +1,108 @@
+"""Measure 1: how long a student waits for `wakelab grade`, and for what."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from wakelab.benchmarks.row import Row, Step, part
+from wakelab.errors import InfraError
+from wakelab.labs import Lab, load_lab
+
+TARGET_S = 1.0
+RUNS = 9
+STAMPED_RUNS = 5
+WARM_UP = 1
+STEPS = WARM_UP + RUNS + STAMPED_RUNS
+
+PARTS = (
+    ("Python itself", "spawned", "started"),
+    ("imports up to the build", "started", "build began"),
+    ("build", "build began", "build ended"),
+    ("machines started", "build ended", "checks began"),
+    ("checks on the bench", "checks began", "checks ended"),
+    ("report, exit", "checks ended", "gone"),
+)
+"""What, from which stamp, to which stamp; together the whole run. pytest is imported during the
+build; what is left of that counts as `machines started`."""
+
+
+@dataclass(frozen=True)
+class Grading:
+    """Wall time of one grading, and of its PARTS, in seconds; medians."""
+
+    whole: float
+    parts: tuple[float, ...]
+
+
+def measure_grading(root: Path, lab_number: str, step: Step) -> Grading:
+    """Grade the reference as a command, warm. Raises InfraError where it gets less than full."""
+    lab = load_lab(root, lab_number)
+    with tempfile.TemporaryDirectory(prefix="wakelab-bench-") as name:
+        out = Path(name)
+        times = []
+        for _ in range(WARM_UP + RUNS):
+            times.append(_timed(root, lab, out, ["wakelab"]))
+            step()
+        stamped = []
+        for _ in range(STAMPED_RUNS):
+            stamped.append(_parts(root, lab, out))
+            step()
+    by_part = tuple(median(run[at] for run in stamped) for at in range(len(PARTS)))
+    return Grading(median(times[WARM_UP:]), by_part)
+
+
+def _timed(root: Path, lab: Lab, out: Path, module: list[str]) -> float:
+    """Seconds of one `python -m MODULE grade`."""
+    argv = [sys.executable, "-P", "-m", *module, "grade", "--lab", lab.number]
+    before = time.monotonic()
+    run = subprocess.run(
+        [*argv, str(lab.reference), "--out", str(out)],
+        cwd=root,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
+    taken = time.monotonic() - before
+    if run.returncode != 0:
+        said = (run.stderr or run.stdout).decode("utf-8", "replace").strip().splitlines()
+        raise InfraError(
+            f"grading the reference ended with {run.returncode}",
+            said[-1] if said else "",
+            f"make grade LAB={lab.number} SUBMISSION=solution/{lab.slug}",
+        )
+    return taken
+
+
+def _parts(root: Path, lab: Lab, out: Path) -> tuple[float, ...]:
+    """Seconds of each of PARTS in one run."""
+    file = out / "stamps.json"
+    spawned = time.monotonic()
+    _timed(root, lab, out, ["wakelab.benchmarks.stamps", str(file)])
+    stamps: dict[str, float] = json.loads(file.read_text(encoding="ascii"))
+    stamps |= {"spawned": spawned, "gone": time.monotonic()}
+    return tuple(stamps[end] - stamps[begin] for _, begin, end in PARTS)
+
+
+def grading_rows(grading: Grading, lab_number: str) -> list[Row]:
+    """For the table; the parts as shares of their sum."""
+    whole = Row(
+        f"grade lab {lab_number}, warm",
+        f"{grading.whole:.2f} s",
+        grading.whole,
+        TARGET_S,
+        "s",
+    )
+    total = sum(grading.parts)
+    return [
+        whole,
+        *(
+            part(what, f"{1e3 * taken:.0f} ms {100 * taken / total:3.0f} %")
+            for (what, _, _), taken in zip(PARTS, grading.parts, strict=True)
+        ),
+    ]
