@@ -50,10 +50,10 @@ from wakebench.script import (
     WaitMs,
     WaitPin,
     WaitSymbol,
-    When,
     load_script,
     parse_script,
 )
+from wakebench.when import When
 
 ROOT = Path(__file__).parents[2]
 DESIGN = ROOT / "docs/contributors/design.md"
@@ -170,6 +170,9 @@ def test_numbers_are_integers_however_they_are_written() -> None:
     step = only_step("set: {pin: LED, level: 1.0}")
     assert isinstance(step, SetPin)
     assert type(step.level) is int
+    wait = only_step("wait: {ms: 1e3}")
+    assert isinstance(wait, WaitMs)
+    assert type(wait.ms) is int
 
 
 def test_a_script_without_a_name_is_called_like_its_file() -> None:
@@ -395,6 +398,14 @@ REFUSALS = {
     "no value": ("- wait: }", 3, "}", "a value was to come here", "Check the brackets"),
     "indentation": ("- press: UP\n - press: UP", 4, None, "this does not fit the lines", "Check"),
     "less indentation": ("  - press: UP\n - press: UP", 4, None, "this does not fit", "Check"),
+    "no dash": ("  - press: UP\n  wait: asleep", 4, None, "this does not fit the lines", "Check"),
+    "unknown beside a condition": (
+        "- wait: {line: x, lime: y}",
+        3,
+        "lime",
+        '"lime" is not a part of "wait"',
+        'Did you mean "line"?',
+    ),
     "second document": ("- press: UP\n---\na", 4, "", "a second document begins here", '"---"'),
     "control": ("- press: \x1b[31m", 3, "\x1b", 'the character "\\x1b" is not allowed', "Delete"),
     "line separator": ("- press: \u2028", 3, "\u2028", 'the character "\\u2028" is', "Delete it"),
@@ -461,6 +472,18 @@ def test_refusal_of_a_whole_script(text: str, line: int | None, problem: str, ad
     assert error.line == line
     assert error.problem.startswith(problem)
     assert advice in str(error).splitlines()[-1]
+
+
+@pytest.mark.parametrize("text", ["[a,", "- {", 'a: "', "a: [", "? ["])
+@pytest.mark.usefixtures("either_parser")
+def test_an_end_in_the_middle_is_on_the_last_line(text: str) -> None:
+    assert refusal(text).line == 1
+
+
+@pytest.mark.usefixtures("either_parser")
+def test_half_a_character_is_refused() -> None:
+    """One parser refuses it by itself, the other would let it through to a terminal."""
+    assert refusal(f'{HEAD}- wait: {{line: "\\ud800"}}\n').line == 3
 
 
 @pytest.mark.usefixtures("either_parser")
