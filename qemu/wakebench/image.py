@@ -77,7 +77,6 @@ class Image:
             raise ImageError(f"{path.name} is not a sound ELF file: {problem}") from problem
         self._addresses = [s.address for s in self._symbols]
         self._by_name = {s.name: s for s in self._symbols}
-        self.vectors = self._read_vectors()
 
     def _check(self) -> None:
         if self._elf["e_machine"] != "EM_ARM" or self._elf["e_type"] != "ET_EXEC":
@@ -94,7 +93,9 @@ class Image:
                     address = each["st_value"] & ~1 if function else each["st_value"]
                     yield Symbol(each.name, address, each["st_size"], function)
 
-    def _read_vectors(self) -> tuple[int, ...]:
+    @cached_property
+    def vectors(self) -> tuple[int, ...]:
+        """The vector table. Raises ImageError where there is none."""
         table = self.flash(0, 4 * VECTORS)
         if table is None:
             raise ImageError(f"{self.path.name} has no vector table of {VECTORS} entries at 0")
@@ -128,6 +129,23 @@ class Image:
         """The name of the function or object at `address`, or the address in hex."""
         found = self.symbol_at(address)
         return found.name if found else f"0x{address:08x}"
+
+    @cached_property
+    def _values(self) -> dict[str, int]:
+        """Every symbol with a name, those of the linker script too."""
+        tables = [s for s in self._elf.iter_sections() if isinstance(s, SymbolTableSection)]
+        return {e.name: e["st_value"] for table in tables for e in table.iter_symbols() if e.name}
+
+    def value(self, name: str) -> int:
+        """The value of a symbol of any kind. Raises ImageError where there is none."""
+        if name not in self._values:
+            raise ImageError(f"{self.path.name} has no symbol {name}")
+        return self._values[name]
+
+    def end_of_flash(self) -> int:
+        """The first address after everything that lies in flash."""
+        loads = [s for s in self._elf.iter_segments() if s["p_type"] == "PT_LOAD"]
+        return max((s["p_paddr"] + s["p_filesz"] for s in loads), default=0)
 
     def handlers(self) -> dict[int, int]:
         """Exception number to handler address, for the slots that are not empty (reset aside)."""

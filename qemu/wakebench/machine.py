@@ -57,8 +57,6 @@ class Wiring:
 
     shift: int = 0
     """An instruction takes 2^shift ns of virtual time."""
-    semihosting: bool = True
-    """Off: a semihosting BKPT is a HardFault, which a program in the guest can serve."""
     beside: Path | None = None
     """A second ELF file to load; the core starts at its entry."""
 
@@ -108,7 +106,7 @@ class Machine:
             *("-icount", f"shift={wiring.shift},sleep=off", "-action", "watchdog=pause"),
         ]
         if wiring.beside is not None:
-            argv += ["-device", f"loader,file={_comma(wiring.beside)},cpu-num=0"]
+            argv += ["-device", f"loader,file={_quoted(str(wiring.beside))},cpu-num=0"]
         self._log = open(self._path("log"), "wb")  # noqa: SIM115  (closed in close())
         try:
             self._process = subprocess.Popen(
@@ -205,16 +203,6 @@ def _folder_for_sockets() -> tempfile.TemporaryDirectory[str]:
 def _quoted(value: str) -> str:
     """A value within an option of QEMU's, where a comma would end it."""
     return value.replace(",", ",,")
-
-
-def _semihosting(wiring: Wiring) -> list[str]:
-    """Every call that is not answered on a breakpoint reaches the probe, never the host."""
-    return ["-semihosting-config", "enable=on,target=gdb"] if wiring.semihosting else []
-
-
-def _comma(path: Path) -> str:
-    """A path inside a QEMU option, where a comma would end it."""
-    return str(path).replace(",", ",,")
 
 
 def _die_with_parent() -> list[str]:

@@ -1,0 +1,95 @@
+/* The sweep's part inside the guest: places presses at the instruction boundaries of a program that knows
+ * nothing of it, many thousand times a second.
+ *
+ * The program is the grading build, bit for bit, except that each WFI is replaced by a BKPT (the host does
+ * that), so that the harness executes it as the bench does. The harness lies above it in flash and SRAM
+ * (sweep.ld), takes the vector table over (VTOR), gives the program's handlers back to it, and keeps for itself:
+ *
+ *   HardFault and the other faults   a semihosting call, a WFI, or a real fault
+ *   GPTM 0 (IRQ 19), priority 0      the one-shot timer that strikes between two instructions
+ *   SVCall                           the way back into a saved run
+ *
+ * What one run does, in time:
+ *
+ *   start ── first strike ── second strike ── settled          (singles: no second strike)
+ *     │      press           release, press    no work, at a WFI: the run's outcome is known
+ *     │      └─ saved here: the runs of one first strike all start from this point
+ *     └─ reset of the devices, program's own Reset_Handler
+ *
+ * The presses are edges of the pin as the port makes them: switched to output, driven, switched back. That works
+ * in QEMU's model of the PL061 and on no silicon. */
+#ifndef SWEEP_H
+#define SWEEP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    SWEEP_WFI_MAX = 8,
+    SWEEP_TOLD_MAX = 64,
+    SWEEP_TEXT = 96,
+    SWEEP_RECORDS = 1024,
+    SWEEP_IMAGE = 4096, /* bytes of the program's memory that can be saved */
+    SWEEP_MAP = 2048,   /* bytes of a map with a bit for each halfword of flash, from 0 on */
+};
+
+/* Where a press comes if not between two instructions. */
+enum sweep_moment {
+    SWEEP_BOUNDARY = 0,     /* before the instruction at `pc` */
+    SWEEP_BEFORE_SLEEP = 1, /* before the WFI at `pc` executes */
+    SWEEP_ASLEEP = 2,       /* in the sleep that the WFI at `pc` began */
+};
+
+enum sweep_outcome {
+    SWEEP_OK,
+    SWEEP_LOST,    /* settled with fewer lines than presses */
+    SWEEP_TWICE,   /* settled with more */
+    SWEEP_RUNAWAY, /* not settled within the limit */
+    SWEEP_FAULT,
+    SWEEP_TAMPERED, /* the program changed what belongs to the harness */
+};
+
+/* Written by the host before the start. */
+struct sweep_job {
+    uint32_t pairs;       /* 0: the first strikes `from` to `to`; 1: all second strikes after the first `from` */
+    uint32_t from;        /* ticks from the start to the first strike */
+    uint32_t to;          /* the last one; the job ends earlier when the program has settled */
+    uint32_t window;      /* singles: strikes count once the program was seen at this address; 0: all count */
+    uint32_t moment;      /* pairs: enum sweep_moment of the first strike; if no boundary, `from` comes after it */
+    uint32_t limit;       /* ticks from the last strike until a run that has not settled is a runaway */
+    uint32_t call;        /* address of the program's semihosting BKPT */
+    uint32_t wfi[SWEEP_WFI_MAX]; /* addresses of its WFIs; unused: 0xffffffff */
+    uint32_t told[SWEEP_TOLD_MAX]; /* handler addresses at which the task knows already; unused: 0xffffffff */
+    uint32_t port;        /* base address of the button's port */
+    uint32_t mask;        /* its pin */
+    uint32_t memory;      /* the program's .data and .bss: address and bytes */
+    uint32_t memory_size;
+    uint32_t stack_end;   /* its initial stack pointer */
+    uint32_t relive;      /* 1: after it has settled, one more press must be answered too */
+    char line[SWEEP_TEXT]; /* the line of a press */
+    uint32_t chosen;       /* 1: press only at the boundaries in the map, and at sleeps */
+    uint8_t map[SWEEP_MAP];
+};
+
+/* One placement. */
+struct sweep_record {
+    uint32_t ticks;
+    uint32_t pc : 28;
+    uint32_t outcome : 4;
+    uint8_t moment;
+    uint8_t lines;
+    uint8_t presses;
+    uint8_t nested; /* struck in a handler of the program */
+};
+
+/* Read by the host after the end. */
+struct sweep_result {
+    uint32_t runs;
+    uint32_t counts[6]; /* by enum sweep_outcome */
+    uint32_t records;   /* how many of sweep_records are valid */
+    uint32_t full;      /* 1: there was no room for all records */
+    uint32_t first;     /* where the first strike came, in the last run that began at the start */
+    uint32_t ended;     /* 1: the last placement was the sleep, so nothing is left in this window */
+};
+
+#endif
