@@ -1,5 +1,6 @@
 """The build: deterministic, bounded, and in words that a student understands."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -287,6 +288,13 @@ def test_a_flood_of_errors_ends_quickly_and_shows_the_first(
     assert "'x0' undeclared" in result.errors[0].text
 
 
+def test_floods_in_two_files_are_cut_together(builder: Builder, lab: Lab, tmp_path: Path) -> None:
+    flood = "\n".join(f"#error {number}" for number in range(99))
+    result = build(builder, lab, tmp_path, ("O0",), main=flood, future=flood)
+    assert len(result.errors) == MAX_MESSAGES
+    assert result.omitted >= MAX_MESSAGES
+
+
 def test_a_hundred_thousand_errors_from_a_macro_end_quickly(
     builder: Builder, lab: Lab, tmp_path: Path
 ) -> None:
@@ -325,6 +333,7 @@ def test_what_would_hurt_the_machine_is_an_error(
     result = build(builder, lab, tmp_path, ("O0",), main=main)
     assert not result.ok and not result.elfs
     assert said in " ".join(error.text for error in result.errors)
+    assert {error.file for error in result.errors} == {"main.c"}
 
 
 def test_a_file_name_from_a_line_directive_never_leads_out(
@@ -542,6 +551,33 @@ def test_ctrl_c_ends_every_process_and_leaves_no_folder(tmp_path: Path, delay: f
     assert list((there / ".cache/objects").glob(".new-*")) == []
 
 
+def test_a_build_in_another_thread_can_be_stopped(
+    root: Path, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = f"echo $$ >> {tmp_path}/pids; exec sleep 1000"
+    banner = "echo 'gcc (fake) 12.2.1'; exit"
+    fake_compiler(tmp_path, monkeypatch, f'case "$1" in --version) {banner};; esac\n{script}')
+    ended = threading.Event()
+
+    def grade(builder: Builder) -> None:
+        with contextlib.suppress(InfraError):
+            build(builder, lab, tmp_path / "in")
+        ended.set()
+
+    with Builder(root, find_toolchain(), tmp_path / "cache") as builder:
+        builder.stop()  # nothing runs yet: nothing happens
+        thread = threading.Thread(target=grade, args=(builder,))
+        thread.start()
+        while not (tmp_path / "pids").exists():
+            time.sleep(0.01)
+        builder.stop()
+        builder.stop()
+        assert ended.wait(5)
+        thread.join()
+    for pid in (tmp_path / "pids").read_text().split():
+        wait_until_gone(int(pid))
+
+
 def wait_until_gone(pid: int) -> None:
     """A killed process whose parent is dead stays until init has reaped it."""
     deadline = time.monotonic() + 10
@@ -598,7 +634,10 @@ def test_an_unfit_compiler(
 
 @pytest.mark.parametrize(
     "version",
-    ["arm-none-eabi-gcc (15:12.2.rel1-1) 12.2.1 20221205", "arm-none-eabi-gcc (Arm 13.2) 13.2.1"],
+    [
+        "arm-none-eabi-gcc (15:12.2.rel1-1) 12.2.1 20221205",
+        "arm-none-eabi-gcc (Built 9.1 by me) 13.2.1",
+    ],
 )
 def test_a_fit_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str) -> None:
     fake_compiler(tmp_path, monkeypatch, f"echo '{version}'")

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,8 @@ def test_the_hash_is_of_names_and_contents_only(tmp_path: Path) -> None:
     other = collect(LAB, hand_in(tmp_path / "three", main=b"int y;\n"))
     swapped = collect(LAB, hand_in(tmp_path / "four", button_future=b"int y;\n"))
     assert one.sha256 == two.sha256
-    assert len({one.sha256, other.sha256, swapped.sha256}) == 3
+    renamed = collect(replace(LAB, files=("main.c", "button_future.c")), tmp_path / "one")
+    assert len({one.sha256, other.sha256, swapped.sha256, renamed.sha256}) == 4
 
 
 def test_a_path_that_is_no_folder_is_the_callers_mistake(tmp_path: Path) -> None:
@@ -166,6 +168,21 @@ def test_only_regular_files_are_read_and_nothing_hangs(
     assert time.monotonic() - start < 2
     assert problem_of(submission).startswith("button_future.c is not a regular file")
     assert submission.files == ()
+
+
+def test_what_is_no_regular_file_is_not_even_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (hand_in(tmp_path) / "main.c").unlink()
+    fifo(tmp_path / "main.c")
+    opened = os.open
+
+    def watching(path: str | Path, *rest: int, dir_fd: int | None = None) -> int:
+        assert path != "main.c", "opening a device can act"
+        return opened(path, *rest, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", watching)
+    assert "main.c is not a regular file" in problem_of(collect(LAB, tmp_path))
 
 
 @pytest.mark.parametrize("link", ["lab", "lab/08-button-future"])

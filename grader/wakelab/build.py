@@ -13,9 +13,11 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -103,6 +105,7 @@ class Builder:
         self._objects = (cache_dir or self._root / ".cache").absolute() / "objects"
         self._out: tempfile.TemporaryDirectory[str] | None = None
         self._built = 0
+        self._jobs: _Jobs | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +124,12 @@ class Builder:
             self._out.cleanup()
             self._out = None
 
+    def stop(self) -> None:
+        """End a build that runs in another thread, on Ctrl-C: `build` then raises InfraError or
+        returns soon, and leaves no process behind. Nothing happens when none runs."""
+        if (jobs := self._jobs) is not None:
+            jobs.stop()
+
     def build(
         self, lab: Lab, submission: Submission, levels: Sequence[str] = LEVELS
     ) -> BuildResult:
@@ -137,7 +146,7 @@ class Builder:
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="wakelab-"))
             ).resolve()
             unfinished = stack.enter_context(ExitStack())
-            jobs = stack.enter_context(_Jobs(self._toolchain))
+            jobs = self._jobs = stack.enter_context(_Jobs(self._toolchain))
             for file in submission.files:
                 (private / file.name).write_bytes(file.data)
             handed_in = [file.name for file in submission.files if file.name.endswith(".c")]
@@ -182,8 +191,7 @@ class Builder:
         objects = [folder / name for name in names]
         if all(each.is_file() for each in objects):
             return lambda: objects
-        fresh = self._fresh_folder()
-        unfinished.callback(shutil.rmtree, fresh, ignore_errors=True)
+        fresh = self._fresh_folder(unfinished)
         started = [
             jobs.start(self._compile_given, level, source.relative_to(self._root), fresh / name)
             for source, name in zip(sources, names, strict=True)
@@ -217,10 +225,13 @@ class Builder:
             digest.update(b"%s\0%d\0%s" % (name, len(data), data))
         return digest.hexdigest()[:32]
 
-    def _fresh_folder(self) -> Path:
+    def _fresh_folder(self, unfinished: ExitStack) -> Path:
+        fresh = self._objects / f".new-{secrets.token_hex(8)}"
+        # Before it is made: Ctrl-C can come between any two steps.
+        unfinished.callback(shutil.rmtree, fresh, ignore_errors=True)
         try:
-            self._objects.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix=".new-", dir=self._objects))
+            fresh.mkdir(parents=True)
+            return fresh
         except OSError as error:
             raise InfraError(
                 f"the cache cannot be written: {error.strerror}",
@@ -349,6 +360,9 @@ class _Jobs:
     def __init__(self, toolchain: Toolchain) -> None:
         self._toolchain = toolchain
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+        self._lock = threading.Lock()
+        self._running = 0
+        self._killer: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -359,25 +373,42 @@ class _Jobs:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self._pool.shutdown()
-            return
-        # What is queued is cancelled. What runs, or has been taken but not begun, is killed.
-        over = threading.Event()
-        killer = threading.Thread(target=self._kill_until, args=(over,), daemon=True)
-        killer.start()
-        try:
-            self._pool.shutdown(cancel_futures=True)
-        finally:
-            over.set()
+        if kind is not None:
+            self.stop()
+        self._pool.shutdown(cancel_futures=kind is not None)
+        with self._lock:
+            killer = self._killer
+        if killer is not None:
             killer.join()
 
-    def _kill_until(self, over: threading.Event) -> None:
-        while not over.wait(0.01):
+    def stop(self) -> None:
+        """Kill what runs and refuse the rest. From any thread."""
+        with self._lock:
+            if self._killer is not None:
+                return
+            self._killer = threading.Thread(target=self._kill_all)
+            self._killer.start()
+
+    def _kill_all(self) -> None:
+        # Again and again: a job may have begun, and not have started its process yet. The jobs are
+        # counted because Ctrl-C in the middle of `submit` leaves a worker that the pool forgets.
+        while self._running:
             self._toolchain.runner.stop()
+            time.sleep(0.01)
 
     def start(self, job: Callable[..., _T], *arguments: object) -> Future[_T]:
-        return self._pool.submit(job, *arguments)
+        return self._pool.submit(self._unless_stopped, job, *arguments)
+
+    def _unless_stopped(self, job: Callable[..., _T], *arguments: object) -> _T:
+        with self._lock:
+            if self._killer is not None:
+                raise InfraError("the build was stopped")
+            self._running += 1
+        try:
+            return job(*arguments)
+        finally:
+            with self._lock:
+                self._running -= 1
 
     def results(self, futures: list[Future[_T]]) -> list[_T]:
         """What they return, in order; raises what the first that failed raised."""
