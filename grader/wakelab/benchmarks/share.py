@@ -127,4 +127,4 @@ def share_rows(share: Share) -> list[Row]:
 
 
 def _pair(bench: float, bare: float) -> str:
-    return f"{1e3 * bench:.1f} : {1e3 * bare:.1f} ms"
+    return f"{1e3 * bench:.3g} : {1e3 * bare:.3g} ms"
