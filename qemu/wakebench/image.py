@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 from elftools.common.exceptions import DWARFError, ELFError
+from elftools.construct import ConstructError
 from elftools.dwarf.dwarfinfo import DWARFInfo
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
@@ -30,6 +31,12 @@ WIDE = 0xE800
 """An instruction whose first halfword is this or more has a second one."""
 MSR_BASEPRI = (0x8811, 0x8812)
 """Second halfwords of `msr basepri, rN` and `msr basepri_max, rN`; the first is 0xF38N."""
+
+UNSOUND = (
+    *(ELFError, DWARFError, ConstructError, struct.error, ArithmeticError, AssertionError),
+    *(AttributeError, LookupError, MemoryError, TypeError, ValueError),
+)
+"""What pyelftools raises where an ELF file contradicts itself."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +79,13 @@ class Image:
                 for section in self._elf.iter_sections()
                 if section["sh_flags"] & 0x4 and section["sh_type"] == "SHT_PROGBITS"
             ]
+            self._loaded = [
+                (segment["p_paddr"], segment.data())
+                for segment in self._elf.iter_segments()
+                if segment["p_type"] == "PT_LOAD"
+            ]
             self._symbols = sorted(self._read_symbols(), key=lambda s: (s.address, -s.size))
-        except (ELFError, struct.error, KeyError, UnicodeDecodeError) as problem:
+        except UNSOUND as problem:
             raise ImageError(f"{path.name} is not a sound ELF file: {problem}") from problem
         self._addresses = [s.address for s in self._symbols]
         self._by_name = {s.name: s for s in self._symbols}
@@ -103,12 +115,10 @@ class Image:
 
     def flash(self, address: int, length: int) -> bytes | None:
         """Bytes of the image's code and constants, or None where it has none."""
-        for segment in self._elf.iter_segments():
-            if segment["p_type"] != "PT_LOAD":
-                continue
-            offset = address - segment["p_paddr"]
-            if 0 <= offset and offset + length <= segment["p_filesz"]:
-                return bytes(segment.data()[offset : offset + length])
+        for start, data in self._loaded:
+            offset = address - start
+            if 0 <= offset and offset + length <= len(data):
+                return bytes(data[offset : offset + length])
         return None
 
     # -- names -----------------------------------------------------------------------------------
@@ -213,7 +223,7 @@ class Image:
         try:
             if self._elf.has_dwarf_info():
                 rows = _read_line_table(self._elf.get_dwarf_info())
-        except (DWARFError, ELFError, struct.error, KeyError, IndexError):
+        except UNSOUND:
             rows = []
         rows.sort(key=lambda row: (row[0], row[1] is not None))
         return rows
