@@ -347,7 +347,7 @@ def test_a_file_name_from_a_line_directive_never_leads_out(
 
 def test_a_compiler_that_hangs_is_killed_with_all_its_children(tmp_path: Path) -> None:
     script = tmp_path / "tool"
-    script.write_text("#!/bin/sh\nsleep 1000 & echo $!\nsleep 1000\n")
+    script.write_text("#!/bin/sh\nsleep 60 & echo $!\nsleep 60\n")
     script.chmod(0o755)
     start = time.monotonic()
     completed = DirectRunner().run(
@@ -512,7 +512,7 @@ def test_ctrl_c_ends_every_process_and_leaves_no_folder(tmp_path: Path, delay: f
     compiler.write_text(
         "#!/bin/sh\n"
         'case "$1" in --version) echo "arm-none-eabi-gcc (fake) 12.2.1"; exit;; esac\n'
-        f"sleep 1000 & echo $! >> {tmp_path}/pids\nwait\n"
+        f"sleep 60 & echo $! >> {tmp_path}/pids\nwait\n"
     )
     compiler.chmod(0o755)
     program = (
@@ -554,7 +554,7 @@ def test_ctrl_c_ends_every_process_and_leaves_no_folder(tmp_path: Path, delay: f
 def test_a_build_in_another_thread_can_be_stopped(
     root: Path, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = f"echo $$ >> {tmp_path}/pids; exec sleep 1000"
+    script = f"echo $$ >> {tmp_path}/pids; exec sleep 60"
     banner = "echo 'gcc (fake) 12.2.1'; exit"
     fake_compiler(tmp_path, monkeypatch, f'case "$1" in --version) {banner};; esac\n{script}')
     ended = threading.Event()
