@@ -20,7 +20,7 @@ from wakebench.errors import BenchError
 from wakebench.machine import Machine
 from wakebench.pin_names import Pin
 from wakebench.pins import Edge, Pins
-from wakebench.probe import NO_REGISTERS, PC, Probe, Registers, Stop, Why
+from wakebench.probe import NO_REGISTERS, PC, ConnectionLost, Probe, Registers, Stop, Why
 from wakebench.qtest import Qtest
 
 OLDEST_QEMU = (7, 2)
@@ -71,9 +71,12 @@ class Core:
         self._machine = machine
         self._budget = budget
         self._qtest = Qtest(machine.connection("qtest"))
-        self._probe = Probe(machine.connection("gdb"))
-        self.qemu_version = _check_version(self._probe.monitor("info version"))
-        self.pins = Pins(self._probe, self._qtest)
+        try:
+            self._probe = Probe(machine.connection("gdb"))
+            self.qemu_version = _check_version(self._probe.monitor("info version"))
+            self.pins = Pins(self._probe, self._qtest)
+        except ConnectionLost as lost:
+            raise BenchError(f"QEMU did not start: {machine.last_words()}") from lost
         self._journal: list[Callable[[], None] | _Go] = []
         self._own_breakpoints: set[int] = set()
         self._fixed_breakpoints: set[int] = set()

@@ -1,0 +1,163 @@
+"""What the bench reads from an ELF file, and that a file which is none is refused in words."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import CC, MACHINE, SOURCES, Build
+
+from wakebench.errors import BenchError, ImageError
+from wakebench.image import VECTORS, Image
+
+
+def test_vectors(build: Build) -> None:
+    image = build("two_ports", E_PRIORITY=1, F_PRIORITY=2)
+    assert len(image.vectors) == VECTORS
+    assert image.vectors[0] == 0x2000_2000
+    assert image.name_at(image.vectors[1]) == "Reset_Handler"
+    assert image.default_handler is not None
+    handlers = image.handlers()
+    assert 1 not in handlers
+    assert {7, 8, 9, 10, 13}.isdisjoint(handlers), "reserved slots are empty"
+    claimed = {n: image.name_at(at) for n, at in handlers.items() if at != image.default_handler}
+    assert {n: name for n, name in claimed.items() if n >= 16} == {
+        16: "GPIOA_IRQHandler",
+        20: "GPIOE_IRQHandler",
+        46: "GPIOF_IRQHandler",
+    }
+
+
+def test_symbols(build: Build) -> None:
+    image = build("led")
+    shine = image.symbol("shine")
+    assert shine is not None
+    assert shine.is_function
+    assert shine.address % 2 == 0, "without the Thumb bit"
+    assert image.symbol_at(shine.address) == shine
+    assert image.symbol_at(shine.address + 1) == shine
+    assert image.symbol_at(shine.address + shine.size - 2) == shine
+    assert image.symbol_at(shine.address + shine.size) != shine
+    assert image.name_at(shine.address + 2) == "shine"
+    assert image.name_at(0xF000_0000) == "0xf0000000"
+    assert image.symbol("no_such_thing") is None
+    presses = image.symbol("presses")
+    assert presses is not None
+    assert not presses.is_function
+    assert presses.address >= 0x2000_0000
+
+
+def test_lines(build: Build) -> None:
+    image = build("led")
+    shine = image.symbol("shine")
+    assert shine is not None
+    place = image.line(shine.address)
+    assert place is not None
+    assert place.file == "led.c"
+    text = (SOURCES / "led.c").read_text().splitlines()
+    assert text[place.line - 1].startswith(("__attribute__((noinline)) void shine", "{"))
+    assert image.line(shine.address | 1) == place
+    assert image.line(0x3_0000) is None
+    assert image.line(0xF000_0000) is None
+
+
+def test_flash(build: Build) -> None:
+    image = build("led")
+    assert image.flash(0, 4) == image.vectors[0].to_bytes(4, "little")
+    assert image.flash(0x3_FFFF, 1) is None
+    assert image.flash(0x2000_0000, 4) is None
+    assert image.flash(0xFFFF_FFFC, 8) is None
+
+
+def test_sites(build: Build) -> None:
+    """Every WFI and every semihosting BKPT, and where the board's own is."""
+    image = build("sleep_first")
+    found = {image.name_at(at): kind for at, kind in image.sites.items()}
+    assert found["nap"] == "wfi"
+    assert found["wide_nap"] == "wfi.w"
+    assert found["semihosting_call"] == "bkpt"
+    assert found["board_stop"] == "wfi"
+
+
+def test_sets_basepri(build: Build) -> None:
+    assert build("masked", BASEPRI=1).sets_basepri
+    assert not build("masked").sets_basepri
+
+
+# -- files that are not images -------------------------------------------------------------------
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"cannot read .*No such file"):
+        Image(tmp_path / "missing.elf")
+    with pytest.raises(ImageError, match=r"cannot read .*Is a directory"):
+        Image(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x7fELF", b"int main(void) {}\n", bytes(1000)], ids=repr
+)
+def test_not_an_elf(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.elf"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=r"x\.elf is not a sound ELF file"):
+        Image(path)
+
+
+def test_program_of_the_host() -> None:
+    with pytest.raises(ImageError, match="is not a linked ARM program"):
+        Image(Path("/bin/true"))
+
+
+def test_object_file(tmp_path: Path) -> None:
+    (tmp_path / "x.c").write_text("int x;")
+    subprocess.run([CC, *MACHINE, "-c", "x.c"], cwd=tmp_path, check=True)
+    with pytest.raises(ImageError, match="is not a linked ARM program"):
+        Image(tmp_path / "x.o")
+
+
+def test_no_vectors(tmp_path: Path) -> None:
+    (tmp_path / "x.c").write_text("int main(void) { return 0; }")
+    subprocess.run(
+        [CC, *MACHINE, "-nostdlib", "-Wl,-n,-emain,-Ttext=0x8000", "x.c", "-o", "x.elf"],
+        cwd=tmp_path,
+        check=True,
+    )
+    with pytest.raises(ImageError, match="no vector table of 64 entries at 0"):
+        _ = Image(tmp_path / "x.elf").vectors
+
+
+def use(image: Image) -> None:
+    """Everything that can be asked of an image."""
+    for address in (0, 0x100, 0x2000_0000):
+        image.name_at(address)
+        image.line(address)
+        image.flash(address, 4)
+    assert isinstance(image.sites, dict)
+    assert isinstance(image.sets_basepri, bool)
+    image.handlers()
+    assert image.default_handler is None or image.default_handler >= 0
+
+
+def test_damaged_files(build: Build, tmp_path: Path) -> None:
+    """Cut off or with bytes changed, in headers above all: read, or refused in words."""
+    sound = build("led").path.read_bytes()
+    section_headers = int.from_bytes(sound[32:36], "little")
+    dice = random.Random(1)
+    path = tmp_path / "x.elf"
+    for turn in range(80):
+        damaged = bytearray(sound)
+        if turn % 5 == 0:
+            del damaged[dice.randrange(len(damaged)) :]
+        else:
+            start, size = dice.choice([(0, 148), (section_headers, 800), (0, len(damaged))])
+            for _ in range(dice.randint(1, 8)):
+                at = min(start + dice.randrange(size), len(damaged) - 1)
+                damaged[at] = dice.choice([0, 1, 0x7F, 0xFF, dice.randrange(256)])
+        path.write_bytes(damaged)
+        try:
+            use(Image(path))
+        except BenchError as refused:
+            assert "x.elf" in str(refused), turn
