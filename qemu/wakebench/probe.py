@@ -15,6 +15,9 @@ from wakebench.errors import BenchError
 ANSWER_TIMEOUT_S = 20.0
 """Protects the host only: commands to a stopped machine answer within a millisecond."""
 
+LONGEST_READ = 1024
+"""Bytes in one answer; QEMU's packets hold twice as much in hex, and more."""
+
 PC = 15
 SP = 13
 LR = 14
@@ -147,10 +150,14 @@ class Probe:
 
     def read(self, address: int, length: int) -> bytes | None:
         """Memory as the core sees it, or None where nothing answers. Not for device registers."""
-        answer = self._ask(b"m%x,%x" % (address, length))
-        if answer.startswith(b"E"):
-            return None
-        return bytes.fromhex(answer.decode("ascii"))
+        collected = b""
+        while len(collected) < length:
+            at, most = address + len(collected), min(length - len(collected), LONGEST_READ)
+            answer = self._ask(b"m%x,%x" % (at, most))
+            if answer.startswith(b"E"):
+                return None
+            collected += bytes.fromhex(answer.decode("ascii"))
+        return collected
 
     def patch(self, address: int, code: bytes) -> None:
         """Overwrite memory, flash included. A reset does not undo it."""
