@@ -78,7 +78,7 @@ def qemus() -> list[str]:
     return found
 
 
-@pytest.fixture(scope="session", params=qemus(), ids=lambda command: Path(command).parts[-1])
+@pytest.fixture(scope="session", params=qemus(), ids=("qemu", "qemu-10")[: len(qemus())])
 def qemu(request: pytest.FixtureRequest) -> Qemu:
     """Each QEMU in turn."""
     return find_qemu(request.param)
