@@ -32,6 +32,7 @@ class Mistake(StrEnum):
     # In the handler.
     NO_ACKNOWLEDGE = "no-acknowledge"
     LATE_ACKNOWLEDGE = "late-acknowledge"
+    LATE_MASK = "late-mask"
     DEFERRED_ACKNOWLEDGE = "deferred-acknowledge"
     DOUBLE_INTERRUPT = "double-interrupt"
     PENDS_ITSELF = "pends-itself"

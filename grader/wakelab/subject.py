@@ -30,6 +30,7 @@ class Subject:
         self.lab = lab
         self.submission = submission
         self.build = build
+        self._qemu = qemu
         self._owned = ExitStack()
         self._machines: dict[str, Machine] = {}
         self._boards: dict[str, Board] = {}
@@ -56,16 +57,19 @@ class Subject:
 
     def board(self, level: str = MAIN_LEVEL) -> Board:
         """The board at `level`, freshly reset."""
-        if level not in self._boards:
-            path = next(e.path for e in self.build.elfs if e.level == level)
-            self._boards[level] = Board(
-                self._machines[level], Image(path), Points(dict(self.lab.trace))
-            )
+        if level not in self._boards or self._boards[level].died:
+            self._boards[level] = self._new_board(level)
         board = self._boards[level]
         board.reset()
         self._traces.append(board.trace)
         self._latest = board
         return board
+
+    def _new_board(self, level: str) -> Board:
+        path = next(e.path for e in self.build.elfs if e.level == level)
+        if level in self._boards:  # the program has brought its machine down
+            self._machines[level] = self._owned.enter_context(Machine(path, self._qemu))
+        return Board(self._machines[level], Image(path), Points(dict(self.lab.trace)))
 
     @property
     def levels(self) -> tuple[str, ...]:

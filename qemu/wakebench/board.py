@@ -244,6 +244,11 @@ class Board:
         return tuple(call.role for call in self._open)
 
     @property
+    def died(self) -> bool:
+        """Whether QEMU has given up, so that this board cannot be reset."""
+        return self._ended is not None and self._ended.ending is Ending.DIED
+
+    @property
     def waker_address(self) -> int:
         """Where the waker lay that the last poll got in its context; 0 before the first poll."""
         return self._waker.address if self._waker else 0

@@ -27,6 +27,8 @@ VECTORS = 64
 WFI_NARROW = 0xBF30
 WFI_WIDE = (0xF3AF, 0x8003)
 BKPT_SEMIHOSTING = 0xBEAB
+CPSID_I = 0xB672
+SP = 13
 WIDE = 0xE800
 """An instruction whose first halfword is this or more has a second one."""
 MSR_BASEPRI = (0x8811, 0x8812)
@@ -194,9 +196,11 @@ class Image:
         return found
 
     @cached_property
-    def stores(self) -> tuple[int, ...]:
-        """Addresses of the instructions that write to memory, those that address by SP aside."""
-        return tuple(address for address, first, _ in self._instructions() if _writes_memory(first))
+    def acts(self) -> tuple[int, ...]:
+        """Addresses of the instructions that a handler can notice: those that write to memory (by
+        SP aside), and those that mask interrupts.
+        """
+        return tuple(address for address, first, _ in self._instructions() if _acts(first))
 
     def _instructions(self) -> Iterator[tuple[int, int, int]]:
         """Like `_halfwords`, in the steps of the instructions; constants are taken for code."""
@@ -235,13 +239,17 @@ class Image:
         return self._lines[at - 1][1] if at else None
 
 
-def _writes_memory(first: int) -> bool:
-    """Whether the instruction that starts with this halfword is a store (ARM DDI 0403, A5)."""
+def _acts(first: int) -> bool:
+    """Whether the instruction that starts with this halfword is a store or CPSID i (ARM DDI 0403,
+    A5).
+    """
     if first < WIDE:
-        # STR, STRB, STRH with an offset in the instruction, and in a register.
-        return first >> 11 in (0x0C, 0x0E, 0x10) or first >> 9 in (0x28, 0x29, 0x2A)
-    # STRB, STRH, STR; STRD, STREX.
-    return first & 0xFF10 == 0xF800 or first & 0xFE50 == 0xE840
+        # STR, STRB, STRH with an offset in the instruction; STM. The same with it in a register.
+        by_offset, by_register = (0x0C, 0x0E, 0x10, 0x18), (0x28, 0x29, 0x2A)
+        return first >> 11 in by_offset or first >> 9 in by_register or first == CPSID_I
+    # STRB, STRH, STR; STRD, STREX; STM.
+    multiple = first & 0xFE50 == 0xE800 and first & 0xF != SP
+    return first & 0xFF10 == 0xF800 or first & 0xFE50 == 0xE840 or multiple
 
 
 def _read_line_table(dwarf: DWARFInfo) -> list[tuple[int, SourceLine | None]]:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from wakebench.board import Ended, Ending, Unmet
-from wakebench.exceptions import FIRST_IRQ
-from wakebench.trace import Event, Kind
+from wakebench.trace import Kind
 from wakebench.when import When
 from wakelab.checking import Finding, check
-from wakelab.press import PressTest
+from wakelab.diagnosis import Mistake
+from wakelab.moments import (
+    Moment,
+    go_to,
+    hardest_last,
+    own_acts,
+    press_and_judge,
+    tell_moment,
+    way_to_sleep,
+)
+from wakelab.press import PressTest, blocks_in_handler, called, is_ready
 from wakelab.report import Place, Verdict
 from wakelab.subject import Subject, tell
+
+ENDLESS = (Ending.LOOP, Ending.POLLING)
+"""Programs that do not sleep, and may answer a press all the same."""
 
 SPACINGS_MS = ((5, 5), (50, 200), (1, 1), (0, 0), (1000, 30), (3, 0), (0, 3), (20, 20))
 """How long a press is held, and how long nobody presses after it."""
@@ -80,36 +92,14 @@ def check_handler(subject: Subject) -> None:
     test = _start(subject)
     _settle_or_revive(test)
     test.board.press(test.button)
-    number = test.irq + FIRST_IRQ
-    try:
-        test.board.wait_handler(number)
-    except Unmet as unmet:
-        raise test.silence() from unmet
-    except Ended as ended:
-        if ended.ending in (Ending.LOOP, Ending.POLLING):
-            raise test.silence() from ended
+    _expect_handler(test)
+    _wait_return(test)
+    kept = test.requested
+    ended = _settle_or_end(test)
+    if kept:
+        raise _unacknowledged(test, ended)
+    if ended is not None and ended.ending not in ENDLESS:
         raise test.explain(ended) from ended
-    _settle_or_revive(test)
-    if test.board.port(test.button).raw & test.bit:
-        raise Finding(
-            Verdict.WRONG,
-            f"GPIORIS bit {test.pin.number} to be 0 after the handler",
-            "it is still 1",
-            why="The handler returned without acknowledging. Until somebody does, every further"
-            " press"
-            " merges with this one.",
-            hint="Who tells the port that the edge has been seen, and when?",
-            diagnosis="no-acknowledge",
-        )
-    entries = [e for e in test.board.trace if e.kind is Kind.ENTER and e.value == number]
-    if len(entries) > 1:
-        raise Finding(
-            Verdict.DOUBLE,
-            "one press, one interrupt",
-            f"the handler ran {len(entries)} times",
-            hint="What asks for the interrupt again after it was served?",
-            diagnosis="double-interrupt",
-        )
 
 
 @check("It sleeps, and polls only when woken", points=10, needs=["handler"])
@@ -144,6 +134,31 @@ def check_one_line(subject: Subject) -> None:
         test.board.wait_ms(pause_ms)
 
 
+@check("Spurious wakes and polls do no harm", points=10, needs=["one-line"])
+def check_spurious(subject: Subject) -> None:
+    """The task is woken although nothing happened, once and three times; then somebody presses."""
+    test = _start(subject)
+    test.settle()
+    for wakes in (1, 3):
+        for _ in range(wakes):
+            test.board.spurious_wake()
+            test.settle()
+        _use_up_registration(test)
+        if test.lines > test.presses:
+            raise Finding(
+                Verdict.DOUBLE,
+                "no line: nobody pressed",
+                f"{test.lines - test.presses} lines after a spurious wake",
+                why="poll was called, and took that for the news. A wake is only a hint: anybody"
+                " may wake the task, for any reason.",
+                hint="What does poll look at before it says READY?",
+                diagnosis=Mistake.READY_UNCHECKED,
+            )
+        test.press()
+        test.compare("pressed after a spurious wake")
+        test.release()
+
+
 @check("A press just before the sleep, and during it", points=15, needs=["one-line"])
 def check_sleep_moments(subject: Subject) -> None:
     """The last instant before WFI executes, and the sleep itself, after reset and after a press."""
@@ -166,68 +181,42 @@ def check_sleep_moments(subject: Subject) -> None:
 
 @check("A press while the task gets ready to wait", points=10, needs=["sleep-moments"])
 def check_first_wait(subject: Subject) -> None:
-    """A press at every traced step from the first poll to the first sleep."""
+    """A press before the first init, and one at every step from the first poll to the first
+    sleep."""
+    _press_before_init(_start(subject))
     test = _start(subject)
-    test.settle()
-    clean = list(test.board.trace)
-    first_poll = next(
-        (at for at, e in enumerate(clean) if e.kind is Kind.CALL and e.note == "poll"), len(clean)
-    )
-    for at in range(first_poll, len(clean) - 1):
+    own = own_acts(subject, test)
+    for moment in _from_first_poll(way_to_sleep(test, own)):
         again = _start(subject)
-        again.board.wait_events(at + 1)
-        again.board.press(again.button)
-        _judge_moment(again, clean[at], clean[first_poll : at + 1], before_ready=True)
+        go_to(again, moment, 1)
+        if not again.armed:
+            continue  # the task is on its way to the first init of this button
+        press_and_judge(again, moment, again=False)
 
 
 @check("Two quick presses, two lines", points=15, needs=["sleep-moments"])
 def check_two_quick(subject: Subject) -> None:
-    """A second press at every traced step of the way from the first one back to sleep."""
+    """A second press at every step of the way from the first one back to sleep."""
     test = _start(subject)
+    own = own_acts(subject, test)
     test.settle()
-    start = len(test.board.trace)
-    test.press()
-    clean = test.board.trace.since(start)
+    test.board.press(test.button)
+    way = way_to_sleep(test, own)
     test.release()
-    for at in range(1, len(clean) - 1):
+    before = None
+    for moment in hardest_last(way):
         start = len(test.board.trace)
+        test.board.press(test.button)
         try:
-            test.board.press(test.button)
-            test.board.wait_events(start + at + 1)
-            test.board.release(test.button)
-            test.board.press(test.button)
+            go_to(test, moment, start + 1)
         except Unmet as unmet:
-            raise _dead_after(test, clean[at - 1]) from unmet
-        ready = any(e.kind is Kind.RETURN and e.note == "poll" and e.value for e in clean[: at + 1])
-        _judge_moment(test, clean[at], clean[: at + 1], before_ready=not ready)
+            raise _dead_after(test, before) from unmet
+        test.board.release(test.button)
+        press_and_judge(test, moment, again=True)
         test.release()
+        before = moment
     test.press()
     test.compare("after all of that")
-
-
-@check("Spurious wakes and polls do no harm", points=10, needs=["one-line"])
-def check_spurious(subject: Subject) -> None:
-    """The task is woken although nothing happened, once and three times; then somebody presses."""
-    test = _start(subject)
-    test.settle()
-    for wakes in (1, 3):
-        for _ in range(wakes):
-            test.board.spurious_wake()
-            test.settle()
-        if test.lines > test.presses:
-            raise Finding(
-                Verdict.DOUBLE,
-                "no line: nobody pressed",
-                f"{test.lines - test.presses} lines after a spurious wake",
-                why="poll was called, and took that for the news. A wake is only a hint: anybody"
-                " may"
-                " wake the task, for any reason.",
-                hint="What does poll look at before it says READY?",
-                diagnosis="ready-unchecked",
-            )
-        test.press()
-        test.compare("pressed after a spurious wake")
-        test.release()
 
 
 @check("It works at -O0, -O2 and -Os as well", points=5, needs=["one-line"])
@@ -262,7 +251,7 @@ def check_warnings(subject: Subject) -> None:
             "no warning at -Wall -Wextra -Wpedantic",
             f"{len(subject.build.warnings)} warnings; the first: {first.text}",
             hint="The compiler has seen something that you have not.",
-            diagnosis="warnings",
+            diagnosis=Mistake.WARNINGS,
             place=Place(first.file, first.line, subject.source_line(first.file, first.line)),
         )
 
@@ -274,187 +263,206 @@ def _start(subject: Subject) -> PressTest:
     return PressTest(subject, subject.board())
 
 
-def _settle_or_revive(test: PressTest) -> None:
-    """Run until the program sleeps; a program that never does is left where it goes round."""
+def _settle_or_end(test: PressTest) -> Ended | None:
+    """Run until the program sleeps; None, or how it ended instead."""
     try:
         test.board.wait_asleep()
     except Ended as ended:
-        if ended.ending not in (Ending.LOOP, Ending.POLLING):
+        return ended
+    return None
+
+
+def _settle_or_revive(test: PressTest) -> None:
+    """Run until the program sleeps; a program that never does is left where it goes round."""
+    ended = _settle_or_end(test)
+    if ended is None:
+        return
+    if ended.ending not in ENDLESS:
+        raise test.explain(ended) from ended
+    _revive(test, ended)
+
+
+def _revive(test: PressTest, ended: Ended) -> None:
+    test.board.revive()
+    if ended.ending is Ending.LOOP:
+        test.board.wait_address(ended.pc)  # it goes round there, so there it can be met
+
+
+def _expect_handler(test: PressTest) -> None:
+    try:
+        test.board.wait_handler(test.exception)
+    except Unmet as unmet:
+        raise test.silence() from unmet
+    except Ended as ended:
+        if ended.ending in ENDLESS and called("poll", list(test.board.trace)):
+            raise test.silence() from ended
+        raise test.explain(ended) from ended
+
+
+def _wait_return(test: PressTest) -> None:
+    """Run until the handler has returned."""
+    board = test.board
+    entered = len(board.trace)
+    try:
+        while not any(e.kind is Kind.EXIT for e in board.trace.since(entered)):
+            board.wait_events(len(board.trace) + 1)
+    except Unmet as unmet:
+        raise blocks_in_handler("the core sleeps inside the handler") from unmet
+    except Ended as ended:
+        if ended.ending not in ENDLESS or board.trace[-1].exception:
             raise test.explain(ended) from ended
-        test.board.revive()
+        _revive(test, ended)
+
+
+def _unacknowledged(test: PressTest, ended: Ended | None) -> Finding:
+    """The handler has returned, and the port still asks."""
+    if test.board.port(test.button).sense & test.bit:
+        return test.level(ended.detail if ended else "the request is there again at once")
+    storm = ended is not None and ended.ending is Ending.STORM
+    if ended is not None and storm and not _task_ran(test):
+        return test.explain(ended)
+    expected = f"GPIORIS bit {test.pin.number} to be 0 when the handler returns"
+    if test.requested:
+        return Finding(
+            Verdict.WRONG,
+            expected,
+            "it is still 1, and stays so",
+            why="The handler returned without acknowledging. Until somebody does, every further"
+            " press merges with this one.",
+            hint="Who tells the port that the edge has been seen, and when?",
+            diagnosis=Mistake.NO_ACKNOWLEDGE,
+        )
+    if test.entries > 1:
+        return Finding(
+            Verdict.DOUBLE,
+            "one press, one interrupt",
+            f"the handler ran {test.entries} times",
+            why="The request was still there when the handler returned for the first time, so the"
+            " core called it again.",
+            hint="Is there a way through the handler that does not acknowledge?",
+            diagnosis=Mistake.DOUBLE_INTERRUPT,
+        )
+    return Finding(
+        Verdict.WRONG,
+        expected,
+        "it is still 1, and became 0 later",
+        why="The edge is acknowledged later, in thread mode. A press that comes before the task"
+        " gets there merges with this one, and nobody knows how long that takes.",
+        hint="Who can acknowledge at once?",
+        diagnosis=Mistake.DEFERRED_ACKNOWLEDGE,
+    )
+
+
+def _task_ran(test: PressTest) -> bool:
+    """Whether the program came to a poll since the handler ran for the first time."""
+    events = list(test.board.trace)
+    first = next(at for at, e in enumerate(events) if e.kind is Kind.ENTER)
+    return any(not e.exception for e in called("poll", events[first:]))
 
 
 def _busy_or_stuck(test: PressTest, ended: Ended) -> Finding:
     """The program does not sleep. Does it at least answer a press?"""
     explained = test.explain(ended)
-    if ended.ending not in (Ending.LOOP, Ending.POLLING) or explained.verdict is Verdict.DOUBLE:
+    telling = explained.diagnosis in (Mistake.SELF_WAKE, Mistake.BLOCKS_IN_POLL)
+    if ended.ending not in ENDLESS or explained.verdict is Verdict.DOUBLE or telling:
         return explained
     story = tell(list(test.board.trace))
-    test.board.revive()
+    _revive(test, ended)
     before = test.lines
     test.board.press(test.button)
     try:
         test.board.wait_line(test.line)
     except (Ended, Unmet):
         pass
-    if test.lines == before or explained.diagnosis == "self-wake":
+    if test.lines == before:
         return explained
     return Finding(
         Verdict.BUSY,
         "the core to sleep while nobody presses",
         f"it answers presses, but never sleeps ({ended.detail})",
         why="The future is polled in a loop, woken or not. It works, and the waker is not needed"
-        " for"
-        "it: take register and wake away, and nothing changes. Now the core spends all its"
-        " power on"
-        " asking.",
+        " for it: take register and wake away, and nothing changes. Now the core spends all its"
+        " power on asking.",
         hint="Give the future to the executor: it polls a task when somebody woke it, and sleeps"
         " otherwise.",
-        diagnosis="busy-polling",
+        diagnosis=Mistake.BUSY_POLLING,
         pc=ended.pc,
         story=story,
     )
 
 
 def _expect_polls(test: PressTest, when: str) -> None:
-    """A poll needs a reason: the first one, a wake, or that the last one was READY."""
-    calls = [e for e in test.board.trace if e.kind is Kind.CALL]
-    polls = sum(e.note == "poll" for e in calls)
-    allowed = 1 + sum(e.note == "woken" for e in calls) + test.lines
-    if polls > allowed:
+    """A poll needs a reason: a future's first one, a wake, or that the last one was READY."""
+    events = [e for e in test.board.trace if not e.exception or e.note == "woken"]
+    polls = called("poll", events)
+    futures = len({e.value for e in polls})
+    allowed = futures + len(called("woken", events)) + sum(map(is_ready, events))
+    if len(polls) > allowed:
         raise Finding(
             Verdict.BUSY,
             f"at most {allowed} polls {when}",
-            f"{polls}",
-            why="The future was polled although nobody had woken its task. A loop around WFI"
-            " polls after"
-            " every interrupt, whosever it is: the waker is not needed, and other tasks' news cost"
-            " you polls.",
+            f"{len(polls)}",
+            why="The future was polled although nobody had woken its task. A loop around WFI polls"
+            " after every interrupt, whosever it is: the waker is not needed, and other tasks' news"
+            " cost you polls.",
             hint="Who decides that this task is polled: the waker, or the loop?",
-            diagnosis="polls-unwoken",
+            diagnosis=Mistake.POLLS_UNWOKEN,
         )
 
 
+def _use_up_registration(test: PressTest) -> None:
+    """Wake the task by the way of its AtomicWaker, which then forgets it."""
+    registered = called("register", list(test.board.trace))
+    if registered and test.board.image.symbol("atomic_waker_wake"):
+        test.board.call("atomic_waker_wake", registered[-1].value)
+        test.settle()
+
+
+def _press_before_init(test: PressTest) -> None:
+    """An edge from before the first init is none."""
+    test.board.press(test.button)
+    test.board.release(test.button)
+    test.settle()
+    if test.lines:
+        raise Finding(
+            Verdict.DOUBLE,
+            "no line for an edge from before the first init",
+            f"{test.lines} lines",
+            why="An interrupt came although nobody had pressed since: the pin remembers edges in"
+            " RIS from reset on, and one from before was kept.",
+            hint="What may be set in RIS before you unmask the pin for the first time?",
+            diagnosis=Mistake.STALE_EDGE,
+        )
+
+
+def _from_first_poll(way: list[Moment]) -> list[Moment]:
+    first = next((at for at, m in enumerate(way) if m.step.note == "poll"), len(way))
+    return way[first:]
+
+
 def _lost_before_sleep(finding: Finding) -> Finding:
-    if finding.verdict is not Verdict.ASLEEP or finding.diagnosis not in (
-        "flag-unseen",
-        "wrong-waker",
-        "never-wakes",
-    ):
+    if finding.diagnosis not in (Mistake.WRONG_WAKER, Mistake.FLAG_UNSEEN, Mistake.NEVER_WAKES):
         return finding
     return Finding(
         Verdict.LOST_WAKE,
         finding.expected,
         finding.seen,
         why="The interrupt came after the last look and before WFI: it was served, then the core"
-        " went"
-        " to sleep on the news.",
+        " went to sleep on the news.",
         hint="Mask, look again, WFI, unmask: WFI ends when an interrupt is pending, masked or not.",
-        diagnosis="sleeps-unchecked",
+        diagnosis=Mistake.SLEEPS_UNCHECKED,
         story=finding.story,
     )
 
 
-def _judge_moment(test: PressTest, at: Event, path: list[Event], *, before_ready: bool) -> None:
-    """A press was made just after event `at`: is it reported, and only once?"""
-    merged = test.board.trace[-1].note == "merged"
-    when = f"pressed {_moment(at)}"
-    pressed_at = len(test.board.trace) - 1
-    try:
-        test.settle()
-        test.compare(when)
-    except Finding as finding:
-        if test.lines >= test.presses:
-            raise
-        served = next((e for e in test.board.trace.since(pressed_at) if e.kind is Kind.ENTER), None)
-        why, hint, diagnosis = _why_lost(at, path, before_ready=before_ready, merged=merged)
-        raise Finding(
-            Verdict.LOST_WAKE,
-            finding.expected,
-            f"{test.lines} lines; the program sleeps, and the press is lost",
-            why=why,
-            hint=hint,
-            diagnosis=diagnosis,
-            pc=at.pc if at.kind is Kind.CALL else served.pc if served else None,
-            story=tell(test.board.trace.since(max(0, pressed_at - len(path) - 2))),
-        ) from finding
-
-
-def _why_lost(
-    at: Event, path: list[Event], *, before_ready: bool, merged: bool
-) -> tuple[str, str, str]:
-    """(why, hint, diagnosis) from the moment at which a press gets lost."""
-    if at.exception and merged:
-        return (
-            "The edge came while the handler was at work, after it had told the task; then"
-            " the handler"
-            " acknowledged both edges at once.",
-            "What must the handler do first, so that an edge that comes later is not taken for this"
-            " one?",
-            "late-acknowledge",
-        )
-    in_poll = _inside_poll(path)
-    if in_poll and at.note == "register" and at.kind is Kind.CALL:
-        return (
-            "poll had looked already, and the waker was not registered yet: nobody to wake,"
-            " and nobody"
-            " looks again.",
-            "Two steps of poll are in the wrong order. You look before you leave your phone"
-            " number.",
-            "check-then-register",
-        )
-    if in_poll:
-        return (
-            "The press came while poll was running, and poll threw it away.",
-            "Between reading what the handler wrote and clearing it, can the handler come?",
-            "cleared-in-poll",
-        )
-    if before_ready:
-        return (
-            "Both presses were acknowledged before the task was polled, and only one was"
-            " remembered.",
-            "What keeps the interrupt from firing a second time before the first was reported?",
-            "one-bit-memory",
-        )
-    return (
-        "The press came between two futures, and the next one threw it away when it was created.",
-        "What does button_future_init clear, and is it allowed to every time?",
-        "init-forgets",
-    )
-
-
-def _inside_poll(path: list[Event]) -> bool:
-    depth = 0
-    for event in path:
-        if event.note == "poll" and not event.exception:
-            depth += 1 if event.kind is Kind.CALL else -1
-    return depth > 0
-
-
-def _moment(at: Event) -> str:
-    match at.kind:
-        case Kind.CALL:
-            return f"at the first instruction of {at.name}"
-        case Kind.RETURN:
-            return f"just after {at.name} returned"
-        case Kind.LINE:
-            return "just after the line was printed"
-        case Kind.ENTER:
-            return f"at the first instruction of {at.name}"
-        case Kind.EXIT:
-            return f"just after {at.name} returned"
-        case _:
-            return f"at “{at.kind}”"
-
-
-def _dead_after(test: PressTest, at: Event) -> Finding:
+def _dead_after(test: PressTest, moment: Moment | None) -> Finding:
+    when = f"since one {tell_moment(test, moment)}" if moment else "although the first one was"
     return Finding(
         Verdict.LOST_WAKE,
-        "the program to answer the next press, too",
-        f"it is dead since a press that came {_moment(at)}",
+        "every press to be answered",
+        f"a press is not answered {when}",
         why="That press left something behind, a state or a mask, from which the program does not"
         " come back.",
         hint="What does each step leave behind when the press comes right after it?",
-        diagnosis="dead-afterwards",
-        story=tell(list(test.board.trace)),
+        diagnosis=Mistake.DEAD_AFTERWARDS,
     )
