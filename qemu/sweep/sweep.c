@@ -43,7 +43,7 @@ struct gptm {
 
 enum { PC = 6, XPSR = 7, FRAME_WORDS = 8, SAVED_REGISTERS = 8 };
 
-enum phase { FIRST_STRIKE, SECOND_STRIKE, SETTLING, RELIVING };
+enum phase { STRIKING, SETTLING, RELIVING };
 
 extern uint32_t __sweep_vectors[64];
 extern uint32_t __sweep_stack_end[];
@@ -55,7 +55,8 @@ struct sweep_record sweep_records[SWEEP_RECORDS];
 
 static struct {
     enum phase phase;
-    uint32_t ticks; /* of the strike that is varied */
+    uint32_t strikes; /* made so far */
+    uint32_t ticks;   /* of the varied strike */
     uint32_t presses;
     uint32_t lines;
     bool given_up;
@@ -210,8 +211,6 @@ __attribute__((noinline)) static void restore(void)
 {
     memcpy((void *)(uintptr_t)sweep_job.memory, sweep_saved.memory, sweep_job.memory_size);
     memcpy((void *)(uintptr_t)sweep_saved.sp, sweep_saved.memory + sweep_job.memory_size, sweep_saved.stack_size);
-    NVIC->ICER[0] = ~sweep_saved.enabled[0];
-    NVIC->ICER[1] = ~sweep_saved.enabled[1];
     NVIC->ICPR[0] = ~0u;
     NVIC->ICPR[1] = ~0u;
     NVIC->ISER[0] = sweep_saved.enabled[0];
@@ -219,7 +218,8 @@ __attribute__((noinline)) static void restore(void)
     restore_port();
     run.presses = sweep_saved.presses;
     run.lines = sweep_saved.lines;
-    run.phase = SECOND_STRIKE;
+    run.phase = STRIKING;
+    run.strikes = sweep_job.fixed;
 }
 
 void sweep_restore(void);
@@ -243,12 +243,6 @@ __attribute__((naked)) static void resume_saved(void)
 
 /* ---- one strike -------------------------------------------------------------------------------- */
 
-static void begin_settling(void)
-{
-    run.phase = SETTLING;
-    strike_in(sweep_job.limit);
-}
-
 static void note_place(uint32_t pc, enum sweep_moment moment, bool nested)
 {
     run.record.ticks = run.ticks;
@@ -259,6 +253,9 @@ static void note_place(uint32_t pc, enum sweep_moment moment, bool nested)
 
 _Noreturn static void finish(enum sweep_outcome outcome)
 {
+    if (outcome == SWEEP_UNSAVED) {
+        sweep_result.ended = 1;
+    }
     run.record.outcome = (uint32_t)outcome & 0xfu;
     run.record.lines = (uint8_t)run.lines;
     run.record.presses = (uint8_t)run.presses;
@@ -280,15 +277,26 @@ static enum sweep_outcome judge(void)
     return run.lines < run.presses ? SWEEP_LOST : run.lines > run.presses ? SWEEP_TWICE : SWEEP_OK;
 }
 
-/* The first strike has been made. */
-static void after_first(void)
+/* Whether the next strike is the varied one. */
+static bool varied(void)
 {
-    if (sweep_job.pairs == 0) {
-        begin_settling();
+    return run.strikes == sweep_job.fixed;
+}
+
+/* A strike has been made, at `pc`; what is next? */
+static void after_strike(const uint32_t *registers, const uint32_t *frame, uint32_t pc)
+{
+    if (varied()) {
+        run.phase = SETTLING;
+        strike_in(sweep_job.limit);
         return;
     }
-    run.phase = SECOND_STRIKE;
-    strike_in(run.ticks);
+    sweep_result.places[run.strikes] = pc;
+    run.strikes++;
+    if (varied() && !save(registers, frame)) {
+        finish(SWEEP_UNSAVED);
+    }
+    strike_in(varied() ? run.ticks : sweep_job.ticks[run.strikes]);
 }
 
 /* Whether a press at `pc` is wanted; where it is not, the run is given up. */
@@ -299,39 +307,30 @@ static bool is_chosen(uint32_t pc)
            ((sweep_job.map[halfword / 8] >> (halfword % 8)) & 1u) != 0;
 }
 
+static bool in_window(uint32_t pc)
+{
+    run.open = run.open || sweep_job.fixed != 0 || sweep_job.window == 0 || pc == sweep_job.window;
+    return run.open;
+}
+
 void sweep_strike(const uint32_t *registers, uint32_t *frame, uint32_t exc_return);
 void sweep_strike(const uint32_t *registers, uint32_t *frame, uint32_t exc_return)
 {
     const bool nested = exc_return != EXC_RETURN_THREAD;
     GPTM0->ICR = GPTM_TIMEOUT;
-    switch (run.phase) {
-    case FIRST_STRIKE:
-        if (sweep_job.pairs == 0) {
-            note_place(frame[PC], SWEEP_BOUNDARY, nested);
-            run.open = run.open || sweep_job.window == 0 || frame[PC] == sweep_job.window;
-            if (!run.open || !is_chosen(frame[PC])) {
-                give_up();
-            }
-        }
-        sweep_result.first = frame[PC];
-        press(frame[PC]);
-        if (sweep_job.pairs != 0 && (nested || !save(registers, frame))) {
-            finish(SWEEP_TAMPERED);
-        }
-        after_first();
-        break;
-    case SECOND_STRIKE:
-        note_place(frame[PC], SWEEP_BOUNDARY, nested);
-        if (!is_chosen(frame[PC])) {
-            give_up();
-        }
-        press(frame[PC]);
-        begin_settling();
-        break;
-    case SETTLING:
-    case RELIVING:
+    if (run.phase != STRIKING) {
         finish(SWEEP_RUNAWAY);
     }
+    if (varied()) {
+        note_place(frame[PC], SWEEP_BOUNDARY, nested);
+        if (!in_window(frame[PC]) || !is_chosen(frame[PC])) {
+            give_up();
+        }
+    } else if (nested && run.strikes + 1 == sweep_job.fixed) {
+        finish(SWEEP_UNSAVED);
+    }
+    press(frame[PC]);
+    after_strike(registers, frame, frame[PC]);
 }
 
 /* r4 to r11 go on the stack below the frame, where sweep_strike finds them. */
@@ -369,48 +368,40 @@ static void host_call(uint32_t *frame)
     frame[PC] += 2;
 }
 
-/* At a WFI. Pressed there, the program goes on; else this is where the run ends. */
-static void sleep_or_finish(const uint32_t *registers, uint32_t *frame)
+/* Press at the WFI at which the program stands, before it executes or in the sleep that it begins. */
+static void strike_at_sleep(const uint32_t *registers, uint32_t *frame)
 {
-    const bool first = run.phase == FIRST_STRIKE;
+    const uint32_t pc = frame[PC];
+    const enum sweep_moment moment =
+        (enum sweep_moment)(varied() ? run.record.moment : sweep_job.moment[run.strikes]);
+    if (varied()) {
+        note_place(pc, moment, false);
+        sweep_result.ended = moment == SWEEP_ASLEEP;
+    }
+    if (moment == SWEEP_ASLEEP) {
+        frame[PC] += 2;
+    }
+    press(pc);
+    after_strike(registers, frame, pc);
+}
+
+/* At a WFI. With something pending it is passed; else the program has settled, or is struck here. */
+static void at_wfi(const uint32_t *registers, uint32_t *frame)
+{
     if ((ICSR & ICSR_VECTPENDING) != 0 && (NVIC->ISPR[0] & (1u << TIMER0A_IRQn)) == 0) {
         frame[PC] += 2;
         return;
     }
     no_strike();
-    if (run.phase == SETTLING && sweep_job.relive != 0 && judge() == SWEEP_OK) {
+    if (run.phase == STRIKING) {
+        strike_at_sleep(registers, frame);
+    } else if (run.phase == SETTLING && sweep_job.relive != 0 && judge() == SWEEP_OK) {
         frame[PC] += 2;
-        press(0);
+        press(frame[PC]);
         run.phase = RELIVING;
         strike_in(sweep_job.limit);
-        return;
-    }
-    if (run.phase == SETTLING || run.phase == RELIVING) {
-        finish(judge());
-    }
-    const enum sweep_moment moment =
-        first && sweep_job.pairs != 0 ? (enum sweep_moment)sweep_job.moment : (enum sweep_moment)run.record.moment;
-    (void)registers;
-    if (moment == SWEEP_ASLEEP) {
-        frame[PC] += 2;
-    }
-    if (!(first && sweep_job.pairs != 0)) {
-        note_place(moment == SWEEP_ASLEEP ? frame[PC] - 2 : frame[PC], moment, false);
-        sweep_result.ended = moment == SWEEP_ASLEEP;
-    }
-    if (first) {
-        sweep_result.first = moment == SWEEP_ASLEEP ? frame[PC] - 2 : frame[PC];
-    }
-    press(frame[PC]);
-    if (first && sweep_job.pairs != 0) {
-        if (!save(registers, frame)) {
-            finish(SWEEP_TAMPERED);
-        }
-    }
-    if (first) {
-        after_first();
     } else {
-        begin_settling();
+        finish(judge());
     }
 }
 
@@ -430,7 +421,7 @@ void sweep_fault(const uint32_t *registers, uint32_t *frame)
     if (frame[PC] == sweep_job.call) {
         host_call(frame);
     } else if (is_wfi(frame[PC])) {
-        sleep_or_finish(registers, frame);
+        at_wfi(registers, frame);
     } else {
         finish(SWEEP_FAULT);
     }
@@ -479,18 +470,43 @@ static uint32_t another_active(void)
             return n + 16;
         }
     }
-    return 15;
+    static const struct {
+        uint32_t active; /* in SHCSR */
+        uint32_t number;
+    } system[] = {{1u << 11, 15}, {1u << 10, 14}, {1u << 7, 11}};
+    for (uint32_t n = 0; n < sizeof system / sizeof system[0]; n++) {
+        if ((SCB->SHCSR & system[n].active) != 0 && system[n].number != current) {
+            return system[n].number;
+        }
+    }
+    return 0;
+}
+
+/* What is pending must not be served between the handlers that are left here, nor in the harness's own thread. */
+static void silence_interrupts(void)
+{
+    NVIC->ICER[0] = ~0u;
+    NVIC->ICER[1] = ~0u;
+    ICSR = ICSR_PENDCLR;
+}
+
+_Noreturn void sweep_unwind_one(void);
+_Noreturn void sweep_unwind_one(void)
+{
+    uint32_t frame[FRAME_WORDS] __attribute__((aligned(8)));
+    silence_interrupts();
+    const uint32_t other = another_active();
+    frame[PC] = (uint32_t)(uintptr_t)(other != 0 ? sweep_unwind : thread_again);
+    frame[XPSR] = XPSR_THUMB | other;
+    leave_handler(frame, other != 0 ? EXC_RETURN_HANDLER : EXC_RETURN_THREAD);
 }
 
 /* Leaves every active handler, the innermost first, by returning to this function in place of the code that it had
- * interrupted; the last return goes to thread mode. */
-_Noreturn void sweep_unwind(void)
+ * interrupted; the last return goes to thread mode. On the harness's stack: the program's may be broken. */
+_Noreturn __attribute__((naked)) void sweep_unwind(void)
 {
-    static uint32_t frame[FRAME_WORDS] __attribute__((aligned(8)));
-    const uint32_t other = another_active();
-    frame[PC] = (uint32_t)(uintptr_t)(other != 0 ? (void (*)(void))sweep_unwind : thread_again);
-    frame[XPSR] = XPSR_THUMB | other;
-    leave_handler(frame, other != 0 ? EXC_RETURN_HANDLER : EXC_RETURN_THREAD);
+    __asm__ volatile("ldr sp, =__sweep_stack_end\n\t"
+                     "b sweep_unwind_one");
 }
 
 static void reset_devices(void)
@@ -514,9 +530,6 @@ static void reset_devices(void)
     SYSCTL->RCGC2 = 0;
     SYSTICK->CTRL = 0;
     MPU->CTRL = 0;
-    ICSR = ICSR_PENDCLR;
-    NVIC->ICER[0] = ~0u;
-    NVIC->ICER[1] = ~0u;
     NVIC->ICPR[0] = ~0u;
     NVIC->ICPR[1] = ~0u;
     NVIC->ISER[0] = 1u << TIMER0A_IRQn;
@@ -537,12 +550,11 @@ _Noreturn __attribute__((naked)) static void power_on(void)
 _Noreturn static void start_program(void)
 {
     reset_devices();
-    run.phase = FIRST_STRIKE;
+    run.phase = STRIKING;
+    run.strikes = 0;
     run.presses = 0;
     run.lines = 0;
-    /* One path for all, so that the same number of ticks is the same instruction. A first strike at a sleep has
-     * its timer set so late that the sleep comes first. */
-    strike_in(sweep_job.pairs == 0 ? run.ticks : sweep_job.from);
+    strike_in(sweep_job.fixed == 0 ? run.ticks : sweep_job.ticks[0]);
     power_on();
 }
 
@@ -575,13 +587,12 @@ _Noreturn void sweep_next(void)
             run.ticks++;
         }
     }
-    const uint32_t last = sweep_job.to;
-    if (sweep_result.ended != 0 || sweep_result.full != 0 || run.ticks > last) {
+    if (sweep_result.ended != 0 || sweep_result.full != 0 || run.ticks > sweep_job.last) {
         for (;;) {
             sweep_done();
         }
     }
-    if (sweep_job.pairs != 0 && begun) {
+    if (begun && sweep_job.fixed != 0) {
         __asm__ volatile("cpsie i\n\t"
                          "svc 0");
     }
@@ -636,7 +647,7 @@ void sweep_main(void)
     run.open = false;
     run.given_up = false;
     run.record = (struct sweep_record){.moment = SWEEP_BEFORE_SLEEP};
-    run.ticks = sweep_job.pairs != 0 ? 1 : sweep_job.from;
+    run.ticks = sweep_job.from;
     sweep_next();
 }
 

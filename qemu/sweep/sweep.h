@@ -11,10 +11,12 @@
  *
  * What one run does, in time:
  *
- *   start ── first strike ── second strike ── settled          (singles: no second strike)
- *     │      press           release, press    no work, at a WFI: the run's outcome is known
- *     │      └─ saved here: the runs of one first strike all start from this point
+ *   start ── fixed strikes ── varied strike ── settled
+ *     │      release, press   release, press   no work, at a WFI: the run's outcome is known
+ *     │      └─ after the last of them the run is saved: all placements of the varied strike start there
  *     └─ reset of the devices, program's own Reset_Handler
+ *
+ * Singles have no fixed strike, pairs one, triples two.
  *
  * The presses are edges of the pin as the port makes them: switched to output, driven, switched back. That works
  * in QEMU's model of the PL061 and on no silicon. */
@@ -25,6 +27,7 @@
 #include <stdint.h>
 
 enum {
+    SWEEP_FIXED_MAX = 2,
     SWEEP_WFI_MAX = 8,
     SWEEP_TOLD_MAX = 64,
     SWEEP_TEXT = 96,
@@ -47,15 +50,17 @@ enum sweep_outcome {
     SWEEP_RUNAWAY, /* not settled within the limit */
     SWEEP_FAULT,
     SWEEP_TAMPERED, /* the program changed what belongs to the harness */
+    SWEEP_UNSAVED,  /* the last fixed strike came in a handler, or there was no room to save the run */
 };
 
 /* Written by the host before the start. */
 struct sweep_job {
-    uint32_t pairs;       /* 0: the first strikes `from` to `to`; 1: all second strikes after the first `from` */
-    uint32_t from;        /* ticks from the start to the first strike */
-    uint32_t to;          /* the last one; the job ends earlier when the program has settled */
-    uint32_t window;      /* singles: strikes count once the program was seen at this address; 0: all count */
-    uint32_t moment;      /* pairs: enum sweep_moment of the first strike; if no boundary, `from` comes after it */
+    uint32_t fixed;       /* how many strikes are fixed */
+    uint32_t ticks[SWEEP_FIXED_MAX];  /* of each, from the start or the strike before; at a sleep: later than it */
+    uint32_t moment[SWEEP_FIXED_MAX]; /* of each: enum sweep_moment */
+    uint32_t from;        /* the varied strike comes after `from` to `last` ticks, and no later than the sleep */
+    uint32_t last;
+    uint32_t window;      /* with no strike fixed: placements count from the first at this address on; 0: all */
     uint32_t limit;       /* ticks from the last strike until a run that has not settled is a runaway */
     uint32_t call;        /* address of the program's semihosting BKPT */
     uint32_t wfi[SWEEP_WFI_MAX]; /* addresses of its WFIs; unused: 0xffffffff */
@@ -85,10 +90,10 @@ struct sweep_record {
 /* Read by the host after the end. */
 struct sweep_result {
     uint32_t runs;
-    uint32_t counts[6]; /* by enum sweep_outcome */
+    uint32_t counts[7]; /* by enum sweep_outcome */
     uint32_t records;   /* how many of sweep_records are valid */
     uint32_t full;      /* 1: there was no room for all records */
-    uint32_t first;     /* where the first strike came, in the last run that began at the start */
+    uint32_t places[SWEEP_FIXED_MAX]; /* where the fixed strikes came */
     uint32_t ended;     /* 1: the last placement was the sleep, so nothing is left in this window */
 };
 

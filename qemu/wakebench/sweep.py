@@ -1,9 +1,10 @@
 """The sweep: a press at every instruction boundary of a program, from inside the guest.
 
-The harness (qemu/sweep/) runs beside the unmodified image and does many thousand runs a second; this
-module starts it, hands it jobs and reads its records. What the harness reports is a list of places to
-look at. It is no evidence by itself: the program under test shares the machine with it. A mark rests
-on what the probe sees from outside, on a machine without the harness (see grader/wakelab/schedule.py).
+The harness (qemu/sweep/) runs beside the unmodified image and does many thousand runs a second;
+this module starts it, hands it jobs and reads its records. What the harness reports is a list of
+places to look at. It is no evidence by itself: the program under test shares the machine with it. A
+mark rests on what the probe sees from outside, on a machine without the harness (see
+grader/wakelab/schedule.py).
 """
 
 from __future__ import annotations
@@ -36,13 +37,15 @@ SHIFT = 7
 
 # The same numbers as in sweep.h and sweep.ld.
 HARNESS_FLASH, HARNESS_SRAM = 0x0003_0000, 0x2000_8000
+FIXED_MAX = 2
 WFI_MAX, TOLD_MAX, TEXT, RECORDS, IMAGE, MAP = 8, 64, 96, 1024, 4096, 2048
 UNUSED = 0xFFFF_FFFF
 BKPT = b"\x00\xbe"
 
 LIMIT_TICKS = 20_000
-"""A run that has not settled so long (2.5 ms of the board's time) after its last press never will."""
+"""A run that has not settled so long (2.5 ms) after its last press never will."""
 LAST_TICK = 1_000_000
+RESULT_WORDS = 13
 JOB_TIMEOUT_S = 60.0
 """Protects the host only."""
 
@@ -67,11 +70,13 @@ class Outcome(IntEnum):
     RUNAWAY = 3
     FAULT = 4
     TAMPERED = 5
+    UNSAVED = 6
 
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a run: the `nth` time (from 1) that the core comes to `pc`, counted from the start of
+    """A place in a run: the `nth` time (from 1) that the core comes to `pc`, counted from the start
+    of
     the window or, for a second press, from the first one."""
 
     pc: int
@@ -196,47 +201,68 @@ class Sweep:
 
     # -- jobs ------------------------------------------------------------------------------------
 
-    def _run(
-        self, pairs: bool, first: int, moment: Moment, only: Collection[int] | None
+    def placements(
+        self, fixed: Sequence[Placement] = (), only: Collection[int] | None = None
     ) -> list[Placement]:
-        head = struct.pack(
-            "<6I", pairs, first, LAST_TICK, 0 if pairs else self._window.start, moment, LIMIT_TICKS
-        )
-        job = head + self._fixed + struct.pack("<I", only is not None) + _map(only or ())
-        self._qtest.write_block(self._symbol("sweep_job"), job)
-        self._probe.set_register(PC, self._symbol("sweep_start"))
+        """Press at each of `fixed`, and then once more: at every boundary that is left, one run for
+        each, and at the sleep. With `only`: at the boundaries with these addresses, and at the
+        sleep. Without `fixed` the window's start is where the boundaries begin.
+
+        A placement in a handler cannot be the last of `fixed`: then the one result is UNSAVED.
+        """
+        records: list[tuple[int, ...]] = []
+        ended = False
+        while not ended:
+            after = records[-1][0] if records else 0
+            more, ended = self._job(fixed, only, after + 1)
+            records += more
+        return list(_placements(records))
+
+    def _job(
+        self, fixed: Sequence[Placement], only: Collection[int] | None, ticks: int
+    ) -> tuple[list[tuple[int, ...]], bool]:
+        """One job of the harness, from `ticks` on: its records, and whether nothing is left."""
+        self._write_job(fixed, only, ticks)
         stop = self._probe.run(JOB_TIMEOUT_S)
         if stop is None:
             self._probe.interrupt()
         if stop is None or stop.why is not Why.BREAK:
             raise SweepError("the program took the machine away from the sweep")
-        runs, *_, count, _full, self.first_pc, _ended = struct.unpack(
-            "<11I", self._qtest.read_block(self._symbol("sweep_result"), 44)
-        )
-        self.runs += runs
-        if count > RECORDS:
+        raw = self._qtest.read_block(self._symbol("sweep_result"), 4 * RESULT_WORDS)
+        result = struct.unpack(f"<{RESULT_WORDS}I", raw)
+        runs, count, full, ended = result[0], result[8], result[9], result[12]
+        places = result[10 : 10 + len(fixed)]
+        if count > RECORDS or bool(full) == bool(ended) or (full and count < RECORDS):
             raise SweepError("the program overwrote the sweep's records")
+        if count and places != tuple(p.place.pc for p in fixed):
+            raise BenchError("the sweep's fixed press came elsewhere: the machine is not exact")
+        self.runs += runs
         raw = self._qtest.read_block(self._symbol("sweep_records"), 12 * count) if count else b""
-        return list(_placements(struct.iter_unpack("<2I4B", raw)))
+        return list(struct.iter_unpack("<2I4B", raw)), bool(ended)
+
+    def _write_job(
+        self, fixed: Sequence[Placement], only: Collection[int] | None, ticks: int
+    ) -> None:
+        asleep = [p.place.moment is not Moment.BOUNDARY for p in fixed]
+        fixed_ticks = [LAST_TICK if s else p.ticks for s, p in zip(asleep, fixed, strict=True)]
+        moments = [int(p.place.moment) for p in fixed]
+        head = [len(fixed), *_padded(fixed_ticks, FIXED_MAX), *_padded(moments, FIXED_MAX)]
+        head += [ticks, LAST_TICK, self._window.start if ticks == 1 else 0, LIMIT_TICKS]
+        job = struct.pack(f"<{len(head)}I", *head) + self._fixed
+        job += struct.pack("<I", only is not None) + _map(only or ())
+        self._qtest.write_block(self._symbol("sweep_job"), job)
+        self._probe.set_register(PC, self._symbol("sweep_start"))
 
     runs = 0
     """Runs made so far, in all."""
-    first_pc = 0
-    """Where the first press of the last job came."""
 
     def singles(self, only: Collection[int] | None = None) -> list[Placement]:
-        """One press at every boundary from the start of the window to the sleep, and at the sleep;
-        with `only`, at the boundaries with these addresses, and at the sleep."""
-        return self._run(False, 1, Moment.BOUNDARY, only)
+        """One press at every boundary from the window's start to the sleep, and at the sleep."""
+        return self.placements((), only)
 
     def seconds(self, first: Placement, only: Collection[int] | None = None) -> list[Placement]:
-        """With the first press at `first`: a second one at every boundary after it, to the sleep;
-        with `only`, at the boundaries with these addresses, and at the sleep."""
-        ticks = first.ticks if first.place.moment is Moment.BOUNDARY else LAST_TICK
-        found = self._run(True, ticks, first.place.moment, only)
-        if self.first_pc != first.place.pc:
-            raise BenchError("the sweep's first press came elsewhere: the machine is not exact")
-        return found
+        """With the first press at `first`, a second at every boundary after it, to the sleep."""
+        return self.placements((first,), only)
 
 
 def _map(addresses: Iterable[int]) -> bytes:
