@@ -80,6 +80,7 @@ class Mistake(StrEnum):
     RESTART = "restart"
     HOST_CALL = "host-call"
     CODE_IN_RAM = "code-in-ram"
+    ONE_LEVEL = "one-level"
     WARNINGS = "warnings"
 
 

@@ -18,7 +18,7 @@ from wakelab.moments import (
 )
 from wakelab.press import PressTest, blocks_in_handler, called, is_ready
 from wakelab.report import Place, Verdict
-from wakelab.subject import Subject, tell
+from wakelab.subject import MAIN_LEVEL, Subject, tell
 
 ENDLESS = (Ending.LOOP, Ending.POLLING)
 """Programs that do not sleep, and may answer a press all the same."""
@@ -234,10 +234,15 @@ def check_levels(subject: Subject) -> None:
             test.press()
             test.compare(f"at -{level}, after a spurious wake")
         except Finding as finding:
-            finding.hint = (
-                "It is right at one level and wrong at another: does the compiler know that an"
-                " interrupt changes what you read? " + finding.hint
+            finding.why = (
+                f"The same steps were right at -{MAIN_LEVEL}, so what the program does depends on"
+                f" how it is optimised. At -{level}: {finding.why}"
             )
+            finding.hint = (
+                "Does the compiler know that an interrupt changes what you read? Does the"
+                " preprocessor leave something out?"
+            )
+            finding.diagnosis = Mistake.ONE_LEVEL
             raise
 
 

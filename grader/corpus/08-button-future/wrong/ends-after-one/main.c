@@ -1,0 +1,36 @@
+#include "button_future.h"
+#include "console.h"
+#include "executor.h"
+
+#include <stdbool.h>
+
+struct press_logger {
+    struct future future;
+    struct button_future press;
+    bool awaiting;
+};
+
+static poll_t press_logger_poll(struct future *self, struct context *cx)
+{
+    struct press_logger *logger = (struct press_logger *)self;
+
+    if (!logger->awaiting) {
+        button_future_init(&logger->press, BUTTON_SELECT);
+        logger->awaiting = true;
+    }
+    if (future_poll(&logger->press.future, cx) == POLL_PENDING) {
+        return POLL_PENDING;
+    }
+    info("Interrupt fired!");
+    return POLL_READY;
+}
+
+int main(void)
+{
+    static struct executor executor;
+    static struct task task;
+    static struct press_logger logger = {.future = {.poll = press_logger_poll}};
+
+    executor_spawn(&executor, &task, &logger.future);
+    executor_run(&executor);
+}
