@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # or Python complains once more while it ends
+    except Exception as bug:  # exit code 1 would say "graded", and nothing was
+        _report_bug(bug)
     return TROUBLE
+
+
+def _report_bug(bug: Exception) -> None:
+    """A defect of wakelab's own: say so; the traceback is for who asks for it."""
+    if os.environ.get("WAKELAB_TRACEBACK"):
+        traceback.print_exception(bug)
+    print(
+        f"wakelab: a defect of wakelab itself, not of your program: {type(bug).__name__}: {bug}\n"
+        "  next:  run it again with WAKELAB_TRACEBACK=1 and report what it prints",
+        file=sys.stderr,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,7 +79,22 @@ def _parser() -> argparse.ArgumentParser:
     script.add_argument("file", type=Path, help="the script (docs/students/scripts.md)")
     script.set_defaults(run=_script)
 
+    sweep = commands.add_parser("sweep", help="press before every instruction of a program")
+    sweep.add_argument("--lab", default="08", help="number of the lab (08)")
+    sweep.add_argument("--mode", choices=("singles", "pairs"), default="pairs")
+    sweep.add_argument("--level", choices=("O0", "Og", "O2", "Os"), default="Og")
+    sweep.add_argument("--all", action="store_true", help="every place, not one for each class")
+    sweep.add_argument("submission", nargs="?", type=Path, help="folder with the files (yours)")
+    sweep.set_defaults(run=_sweep)
+
+    replay = commands.add_parser("replay", help="run one schedule of presses again")
+    replay.add_argument("--gdb", action="store_true", help="stop in GDB before the last press")
+    replay.add_argument("id", help="the id of a schedule, from a report")
+    replay.add_argument("submission", nargs="?", type=Path, help="folder with the files (yours)")
+    replay.set_defaults(run=_replay)
+
     bench = commands.add_parser("bench", help="measure speed and size")
+    bench.add_argument("--quick", action="store_true", help="10 gradings instead of 100 at the end")
     bench.set_defaults(run=_bench)
     return parser
 
@@ -113,10 +143,34 @@ def _script(options: argparse.Namespace) -> int:
     return FULL if play_script(root, lab, folder, options.file, _console()) else NOT_FULL
 
 
+def _sweep(options: argparse.Namespace) -> int:
+    from wakelab.explore import explore
+    from wakelab.labs import checkout_root, load_lab
+
+    root = checkout_root()
+    lab = load_lab(root, options.lab)
+    folder = options.submission or lab.directory
+    pairs = options.mode == "pairs"
+    clean = explore(root, lab, folder, options.level, _console(), pairs=pairs, every=options.all)
+    return FULL if clean else NOT_FULL
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from wakelab.explore import replay
+    from wakelab.labs import checkout_root, load_lab
+    from wakelab.schedule import parse_id
+
+    root = checkout_root()
+    schedule = parse_id(options.id)
+    lab = load_lab(root, schedule.lab)
+    folder = options.submission or lab.directory
+    clean = replay(root, lab, folder, schedule, _console(), gdb=options.gdb)
+    return FULL if clean else NOT_FULL
+
+
 def _bench(options: argparse.Namespace) -> int:
     from wakelab.bench import bench
     from wakelab.labs import checkout_root
 
-    del options
-    bench(checkout_root(), _console())
+    bench(checkout_root(), _console(), options.quick)
     return FULL

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from wakebench.board import Ended, Ending, Fault, Unmet
+from wakebench.sweep import SweepError
 from wakelab.checking import Finding
 from wakelab.report import Verdict
 
@@ -93,6 +94,20 @@ def explain_ending(ended: Ended, expected: str = "the program to go on") -> Find
         if ended.fault.cfsr & MSTKERR:
             return _stack_overflow(expected, seen, ended.pc)
     return Finding(verdict, expected, seen, why=why, hint=hint, diagnosis=diagnosis, pc=ended.pc)
+
+
+def explain_unfit(unfit: SweepError) -> Finding:
+    """A finding for a program that cannot be swept."""
+    return Finding(
+        Verdict.WRONG,
+        "a program that can be swept",
+        str(unfit),
+        why="The sweep puts presses between the instructions of your program while it runs. This"
+        " one"
+        " does not let it.",
+        hint="Does the program use timer 0, VTOR or memory above 0x20008000? Those are the"
+        " sweep's.",
+    )
 
 
 def explain_unmet(unmet: Unmet) -> Finding:

@@ -15,11 +15,27 @@ from wakelab.errors import UserError
 BUTTONS = ("UP", "DOWN", "LEFT", "RIGHT", "SELECT")
 TRACE_ROLES = ("poll", "wake", "register", "notify")
 
-_KEYS = ("title", "files", "builds_on", "trace", "press")
+_KEYS = ("title", "files", "builds_on", "trace", "press", "sweep")
 _FOLDER = re.compile(r"(\d\d)-[a-z0-9]+(?:-[a-z0-9]+)*")
+SWEEP_MODES = ("singles", "pairs")
+
 _NUMBER = re.compile(r"\d\d")
 _FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.[ch]")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What of a lab is swept.
+
+    window  the C function at whose first call the window begins; it ends with the sleep after it
+    modes   "singles", "pairs": what a grading does
+    limit   instructions after the last press in which the program must have settled
+    """
+
+    window: str
+    modes: tuple[str, ...]
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -32,6 +48,7 @@ class Lab:
     files      names of the files handed in, in the order of lab.toml
     builds_on  numbers of the labs whose references are linked in
     trace      role ("poll", "wake", "register") to the name of the C function that plays it
+    sweep      what of it is swept, None for labs without a sweep
     press      {"button": …, "line": …} for labs where one press prints one line, else None
     directory  the exercise, absolute
     reference  the folder of its solution, absolute (may be absent in a student's checkout)
@@ -44,6 +61,7 @@ class Lab:
     builds_on: tuple[str, ...]
     trace: Mapping[str, str]
     press: Mapping[str, str] | None
+    sweep: SweepPlan | None
     directory: Path
     reference: Path
 
@@ -141,6 +159,7 @@ def _read_lab(root: Path, folder: Path) -> Lab:
         builds_on=reader.names("builds_on", _NUMBER, 'two digits such as "04"', required=False),
         trace=reader.trace(),
         press=reader.press(),
+        sweep=reader.sweep(),
         directory=folder,
         reference=root / "solution" / folder.name,
     )
@@ -215,3 +234,19 @@ class _Reader:
                 f"'press.button' is {table['button']!r}", f"one of {' '.join(BUTTONS)}"
             )
         return MappingProxyType(table)
+
+    def sweep(self) -> SweepPlan | None:
+        table = self.table.get("sweep")
+        if table is None:
+            return None
+        if not isinstance(table, dict):
+            raise self.error("'sweep' must be a table", "write: [sweep]")
+        self.only(("window", "modes", "limit"), table, "sweep.")
+        window, modes, limit = (table.get(key) for key in ("window", "modes", "limit"))
+        if not isinstance(window, str) or not _IDENTIFIER.fullmatch(window):
+            raise self.error(f"'sweep.window' is {window!r}", "name a C function")
+        if not isinstance(modes, list) or not modes or set(modes) - set(SWEEP_MODES):
+            raise self.error(f"'sweep.modes' is {modes!r}", f"a list of {', '.join(SWEEP_MODES)}")
+        if not isinstance(limit, int) or isinstance(limit, bool) or not 0 < limit <= 1_000_000:
+            raise self.error(f"'sweep.limit' is {limit!r}", "a number of instructions")
+        return SweepPlan(window, tuple(modes), limit)

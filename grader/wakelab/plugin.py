@@ -13,8 +13,9 @@ import pytest
 
 from wakebench.board import Ended, Unmet
 from wakebench.errors import BenchError
+from wakebench.sweep import SweepError
 from wakelab.checking import Finding, Spec, spec_of
-from wakelab.diagnosis import explain_ending, explain_unmet
+from wakelab.diagnosis import explain_ending, explain_unfit, explain_unmet
 from wakelab.errors import UserError
 from wakelab.report import CheckResult, Verdict
 from wakelab.subject import Subject
@@ -53,6 +54,9 @@ class ChecksPlugin:
             return True
         except Unmet as unmet:
             self.results.append(self._failed(spec, explain_unmet(unmet)))
+            return True
+        except SweepError as unfit:
+            self.results.append(self._failed(spec, explain_unfit(unfit)))
             return True
         except (BenchError, UserError, OSError) as trouble:
             self.results.append(_infra(spec, str(trouble)))

@@ -1,7 +1,7 @@
 """A schedule: when to press, exactly; its short id; and how it goes, seen from outside.
 
-What the sweep finds inside the guest is only a hint. Here it is done again on the unmodified grading
-build, by the probe, with the pins driven from outside; what counts is what that run shows.
+What the sweep finds inside the guest is only a hint. Here it is done again on the unmodified
+grading build, by the probe, with the pins driven from outside; what counts is what that run shows.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def parse_id(text: str) -> Schedule:
 
 
 def _place(word: str) -> Place:
-    moment = next(m for m, mark in _MARKS.items() if mark == re.sub(r"[^bs]", "", word.split(".")[1]))
+    mark = word[-1] if word[-1] in "bs" else ""
+    moment = next(moment for moment, known in _MARKS.items() if known == mark)
     address, nth = word.rstrip("bs").split(".")
     return Place(int(address, 16), moment, int(nth))
 
@@ -85,21 +86,38 @@ def play(schedule: Schedule, subject: Subject) -> Finding | None:
     Raises Unmet where the program does not come to one of the places.
     """
     test = PressTest(subject, subject.board(schedule.level))
-    board = test.board
     try:
-        board.wait_symbol(subject.lab.trace["poll"])
-        start = len(board.trace)
-        _go_to(test, schedule.places[0], at_start=True)
-        if len(schedule.places) == 2:
-            board.press(test.button)
-            _go_to(test, schedule.places[1], at_start=False)
-            board.release(test.button)
-        press_and_judge(test, _moment(test, start), again=len(schedule.places) == 2)
+        start = _go_to_last(test, schedule, subject)
+        press_and_judge(test, _moment(test, start), again=len(schedule.places) > 1)
     except Ended as ended:
         return test.explain(ended)
     except Finding as finding:
         return finding
     return None
+
+
+def go_to_last(schedule: Schedule, subject: Subject) -> PressTest:
+    """Press as the schedule says, but for the last press: the program stands where that comes.
+
+    Raises Unmet where the program does not come to one of the places.
+    """
+    test = PressTest(subject, subject.board(schedule.level))
+    _go_to_last(test, schedule, subject)
+    return test
+
+
+def _go_to_last(test: PressTest, schedule: Schedule, subject: Subject) -> int:
+    """As `go_to_last`; returns the number of the event with which the window begins."""
+    board = test.board
+    board.wait_symbol(subject.lab.sweep.window if subject.lab.sweep else subject.lab.trace["poll"])
+    start = len(board.trace)
+    for number, place in enumerate(schedule.places):
+        if number:
+            board.press(test.button)
+        _go_to(test, place, at_start=not number)
+        if number:
+            board.release(test.button)
+    return start
 
 
 def _go_to(test: PressTest, place: Place, *, at_start: bool) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from wakebench.board import Board, Points
-from wakebench.errors import ImageError
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu
 from wakebench.trace import Event, Trace, story
@@ -30,9 +29,10 @@ class Subject:
         self.lab = lab
         self.submission = submission
         self.build = build
-        self._qemu = qemu
+        self.qemu = qemu
         self._owned = ExitStack()
         self._machines: dict[str, Machine] = {}
+        self._images: dict[str, Image] = {}
         self._boards: dict[str, Board] = {}
         self._traces: list[Trace] = []
         self._latest: Board | None = None
@@ -66,10 +66,17 @@ class Subject:
         return board
 
     def _new_board(self, level: str) -> Board:
-        path = next(e.path for e in self.build.elfs if e.level == level)
+        image = self.image(level)
         if level in self._boards:  # the program has brought its machine down
-            self._machines[level] = self._owned.enter_context(Machine(path, self._qemu))
-        return Board(self._machines[level], Image(path), Points(dict(self.lab.trace)))
+            self._machines[level] = self._owned.enter_context(Machine(image.path, self.qemu))
+        return Board(self._machines[level], image, Points(dict(self.lab.trace)))
+
+    def image(self, level: str) -> Image:
+        """The image at `level`."""
+        if level not in self._images:
+            path = next(e.path for e in self.build.elfs if e.level == level)
+            self._images[level] = Image(path)
+        return self._images[level]
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -104,6 +111,11 @@ class Subject:
     # -- for findings ----------------------------------------------------------------------------
 
     @property
+    def latest_board(self) -> Board | None:
+        """The board that was reset last."""
+        return self._latest
+
+    @property
     def latest_level(self) -> str:
         """The level of the board that was reset last; empty before the first."""
         return next((lv for lv, b in self._boards.items() if b is self._latest), "")
@@ -112,17 +124,13 @@ class Subject:
         """What happened last on the board that was reset last."""
         return tuple(tell(list(self._latest.trace))) if self._latest else ()
 
-    def place(self, pc: int) -> Place | None:
-        """Where `pc` is in the student's own files; None where it is in code that was given."""
-        if self._latest is None:
-            return None
-        try:
-            line = self._latest.image.line(pc)
-        except ImageError:
-            return None
-        if line is None:
-            return None
-        if line.file not in self.lab.files:
+    def place(self, pc: int, level: str = "") -> Place | None:
+        """Where `pc` is in the student's own files; None where it is in code that was given.
+        `level`: of which image; empty for that of the board that was reset last.
+        """
+        chosen = level or self.latest_level
+        line = self.image(chosen).line(pc) if chosen else None
+        if line is None or line.file not in self.lab.files:
             return None
         return Place(line.file, line.line, self.source_line(line.file, line.line), pc)
 

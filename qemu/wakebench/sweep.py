@@ -42,8 +42,8 @@ WFI_MAX, TOLD_MAX, TEXT, RECORDS, IMAGE, MAP = 8, 64, 96, 1024, 4096, 2048
 UNUSED = 0xFFFF_FFFF
 BKPT = b"\x00\xbe"
 
-LIMIT_TICKS = 20_000
-"""A run that has not settled so long (2.5 ms) after its last press never will."""
+LIMIT = 20_000
+"""A run that has not settled so many instructions after its last press never will."""
 LAST_TICK = 1_000_000
 RESULT_WORDS = 13
 JOB_TIMEOUT_S = 60.0
@@ -105,6 +105,8 @@ class Window:
     line: str
     told: tuple[int, ...] = ()
     """Addresses in the handler at which it has told the task already."""
+    limit: int = LIMIT
+    """Instructions after the last press in which a run must settle."""
 
 
 class SweepError(Exception):
@@ -247,7 +249,7 @@ class Sweep:
         fixed_ticks = [LAST_TICK if s else p.ticks for s, p in zip(asleep, fixed, strict=True)]
         moments = [int(p.place.moment) for p in fixed]
         head = [len(fixed), *_padded(fixed_ticks, FIXED_MAX), *_padded(moments, FIXED_MAX)]
-        head += [ticks, LAST_TICK, self._window.start if ticks == 1 else 0, LIMIT_TICKS]
+        head += [ticks, LAST_TICK, self._window.start if ticks == 1 else 0, self._window.limit]
         job = struct.pack(f"<{len(head)}I", *head) + self._fixed
         job += struct.pack("<I", only is not None) + _map(only or ())
         self._qtest.write_block(self._symbol("sweep_job"), job)

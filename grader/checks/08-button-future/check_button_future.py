@@ -120,7 +120,7 @@ def check_sleeps(subject: Subject) -> None:
     _expect_polls(test, "after a press")
 
 
-@check("One press, one line, at every spacing", points=15, needs=["sleeps"])
+@check("One press, one line, at every spacing", points=10, needs=["sleeps"])
 def check_one_line(subject: Subject) -> None:
     """The line comes with the press, not with the release, and comes once, press after press."""
     test = _start(subject)
@@ -159,7 +159,7 @@ def check_spurious(subject: Subject) -> None:
         test.release()
 
 
-@check("A press just before the sleep, and during it", points=15, needs=["one-line"])
+@check("A press just before the sleep, and during it", points=10, needs=["one-line"])
 def check_sleep_moments(subject: Subject) -> None:
     """The last instant before WFI executes, and the sleep itself, after reset and after a press."""
     test = _start(subject)
@@ -179,7 +179,7 @@ def check_sleep_moments(subject: Subject) -> None:
         test.board.leave_sleep()
 
 
-@check("A press while the task gets ready to wait", points=10, needs=["sleep-moments"])
+@check("A press while the task gets ready to wait", points=5, needs=["sleep-moments"])
 def check_first_wait(subject: Subject) -> None:
     """A press before the first init, and one at every step from the first poll to the first
     sleep."""
@@ -194,7 +194,7 @@ def check_first_wait(subject: Subject) -> None:
         press_and_judge(again, moment, again=False)
 
 
-@check("Two quick presses, two lines", points=15, needs=["sleep-moments"])
+@check("Two quick presses, two lines", points=10, needs=["sleep-moments"])
 def check_two_quick(subject: Subject) -> None:
     """A second press at every step of the way from the first one back to sleep."""
     test = _start(subject)
