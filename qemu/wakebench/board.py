@@ -15,6 +15,7 @@ two exact moments, and every address that asks the host for something is known.
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from wakebench.image import BKPT_SEMIHOSTING, WFI_NARROW, WFI_WIDE, Image
 from wakebench.machine import Machine
 from wakebench.pin_names import BUTTONS, LED, Pin, pin
 from wakebench.pins import Edge, PortState
-from wakebench.probe import LR, NO_REGISTERS, Why
+from wakebench.probe import LR, NO_REGISTERS, Registers, Stop, Why
 from wakebench.trace import Event, Kind, Trace
 from wakebench.when import When
 
@@ -237,6 +238,11 @@ class Board:
     def qemu_version(self) -> str:
         """The version of the QEMU that this board runs on."""
         return self._core.qemu_version
+
+    @property
+    def pc(self) -> int:
+        """Address of the instruction that the core executes next."""
+        return self._here.pc
 
     @property
     def open_roles(self) -> tuple[str, ...]:
@@ -474,6 +480,62 @@ class Board:
         if self.presses() == count:
             raise Unmet(f"other than {count} presses taken", str(count))
 
+    def hand_over(self) -> socket.socket:
+        """The gdbstub's socket, for a debugger; see Core.hand_over."""
+        return self._core.hand_over()
+
+    # -- single steps ----------------------------------------------------------------------------
+
+    @property
+    def registers(self) -> Registers:
+        """The core registers where the program stands."""
+        return self._here
+
+    def primask(self) -> bool:
+        """Whether PRIMASK is set; to be asked in thread mode only."""
+        return self._core.primask()
+
+    def would_wake(self) -> bool:
+        """Whether an enabled exception is pending, masked or not."""
+        return self._would_wake()
+
+    def step_instruction(self) -> Registers:
+        """Execute the next instruction and nothing else: interrupts are held back. What the bench
+        executes in the core's place (a call of the host; a WFI, which returns at once) is one, too.
+        """
+        self._check_ended()
+        here, site = self._here, self.image.sites.get(self._here.pc)
+        if site == "bkpt":
+            self._answer_host_call()
+        elif site is not None:
+            self._leave_wfi()
+        else:
+            if "watch" in self._step_over().reply:
+                self._core.let_systick_be_written()
+            self._here = self._core.registers()
+        self._note_step(here.exception)
+        return self._here
+
+    def _note_step(self, exception: int) -> None:
+        """Write down what a step came to, if anybody would want to know."""
+        here = self._here
+        if here.pc in self.image.sites and self.image.sites[here.pc] == "bkpt":
+            self._at = _At.RUNNING
+        elif here.exception != exception or self._core.has_breakpoint(here.pc):
+            self._observe()
+
+    def enter_handler(self) -> Registers:
+        """Let the interrupt in that is pending, instead of the next instruction; it is not masked.
+        The core then stands at the first instruction of the handler."""
+        self._check_ended()
+        self._injected = False
+        self._unexecuted.discard(self._key())  # its return to here is news
+        self._go_once()
+        self._observe()
+        if not self._entering():
+            raise Unmet("the pending interrupt's handler", self.image.name_at(self._here.pc))
+        return self._here
+
     # -- calling into the program ----------------------------------------------------------------
 
     def call(self, function: str, *arguments: int) -> int:
@@ -614,10 +676,10 @@ class Board:
         if 0 < length and sp <= SRAM + SRAM_SIZE:
             self._core.fill(sp - length, length, SRAM_PAINT)
 
-    def _step_over(self) -> None:
+    def _step_over(self) -> Stop:
         self._unexecuted.discard(self._key())
-        self._core.step()
         self._at = _At.RUNNING
+        return self._core.step()
 
     def _go(self) -> None:
         """Run to the next stop that is news.

@@ -13,6 +13,7 @@ stop.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ SRAM_PAINT = 0xA5
 
 SCRATCH = SRAM + SRAM_SIZE - 4
 MRS_R0_PSP = 0x8009_F3EF
+MRS_R0_PRIMASK = 0x8010_F3EF
 
 PATIENCE_S = 0.2
 """How long the core may run without a sign before it is suspected. Affects speed, no verdict."""
@@ -102,6 +104,15 @@ class Core:
         """What QEMU printed last."""
         return self._machine.last_words()
 
+    def hand_over(self) -> socket.socket:
+        """Take the bench's hands off the core: no breakpoint, no watch. The gdbstub's socket, for
+        another client; nothing of the bench works afterwards.
+        """
+        for address in sorted(self._fixed_breakpoints | self._own_breakpoints):
+            self._probe.remove_breakpoint(address)
+        self._probe.remove_write_watch(SYST_CSR)
+        return self._machine.connection("gdb")
+
     def fix_breakpoints(self, addresses: Iterable[int]) -> None:
         """Set breakpoints that stay over resets."""
         for address in sorted(set(addresses) - self._fixed_breakpoints):
@@ -109,12 +120,18 @@ class Core:
             self._fixed_breakpoints.add(address)
 
     def process_sp(self) -> int:
-        """The process stack pointer. QEMU 7.2's gdbstub does not show it, so the core itself is
-        made to read it; afterwards everything is as it was.
-        """
+        """The process stack pointer. QEMU 7.2's gdbstub does not show it."""
+        return self._special_register(MRS_R0_PSP)
+
+    def primask(self) -> bool:
+        """Whether PRIMASK is set, which that gdbstub does not show either."""
+        return bool(self._special_register(MRS_R0_PRIMASK) & 1)
+
+    def _special_register(self, move_to_r0: int) -> int:
+        """The core itself is made to read it; afterwards everything is as it was."""
         before = self._probe.registers()
         word = self._qtest.read_word(SCRATCH)
-        self._qtest.write_word(SCRATCH, MRS_R0_PSP)
+        self._qtest.write_word(SCRATCH, move_to_r0)
         self._probe.set_register(PC, SCRATCH)
         self._probe.step()
         found = self._probe.registers()[0]
@@ -188,13 +205,17 @@ class Core:
 
         self._do(remove)
 
-    def step(self) -> None:
+    def step(self) -> Stop:
         """Execute one instruction, interrupts held back."""
+        self._journal.append(self._step_again)
+        return self._probe.step()
 
-        def step() -> None:
-            self._probe.step()
+    def _step_again(self) -> None:
+        self._probe.step()
 
-        self._do(step)
+    def has_breakpoint(self, address: int) -> bool:
+        """Whether there is one of the bench's own breakpoints at `address`."""
+        return address in self._fixed_breakpoints or address in self._own_breakpoints
 
     def let_systick_be_written(self) -> None:
         """Carry out the write to SYST_CSR that the core stopped before, and keep the timer off.
