@@ -76,6 +76,7 @@ struct saved {
     uint32_t direction;
     uint32_t raw;
     uint32_t enabled[2];
+    uint32_t basepri;
     uint8_t memory[SWEEP_IMAGE];
 };
 
@@ -141,24 +142,19 @@ static void drive_pin(bool high)
     port->DIR = direction;
 }
 
-static bool told_at(uint32_t pc)
+static bool in_map(const uint8_t *map, uint32_t pc)
 {
-    for (uint32_t i = 0; i < SWEEP_TOLD_MAX; i++) {
-        if (sweep_job.told[i] == pc) {
-            return true;
-        }
-    }
-    return false;
+    return pc / 16 < SWEEP_MAP && ((map[pc / 16] >> (pc / 2 % 8)) & 1u) != 0;
 }
 
-/* An edge that meets one still latched in RIS merges with it, and is no press of its own; unless the handler has
- * told the task already, and is about to acknowledge both. */
-static void press(uint32_t pc)
+/* An edge that meets one still latched in RIS merges with it, and is no press of its own; unless a handler is under
+ * way that has `told` the task already, and is about to acknowledge both. */
+static void press(bool told)
 {
     const bool latched = (button_port()->RIS & sweep_job.mask) != 0;
     drive_pin(true);
     drive_pin(false);
-    if (latched ? told_at(pc) : (button_port()->RIS & sweep_job.mask) != 0) {
+    if (latched ? told : (button_port()->RIS & sweep_job.mask) != 0) {
         run.presses++;
     }
 }
@@ -185,6 +181,7 @@ static bool save(const uint32_t *registers, const uint32_t *frame)
     sweep_saved.enabled[0] = NVIC->ISER[0];
     sweep_saved.enabled[1] = NVIC->ISER[1];
     __asm__ volatile("mrs %0, primask" : "=r"(sweep_saved.primask));
+    __asm__ volatile("mrs %0, basepri" : "=r"(sweep_saved.basepri));
     sweep_saved.presses = run.presses;
     sweep_saved.lines = run.lines;
     return true;
@@ -216,6 +213,7 @@ __attribute__((noinline)) static void restore(void)
     NVIC->ISER[0] = sweep_saved.enabled[0];
     NVIC->ISER[1] = sweep_saved.enabled[1];
     restore_port();
+    __asm__ volatile("msr basepri, %0" : : "r"(sweep_saved.basepri));
     run.presses = sweep_saved.presses;
     run.lines = sweep_saved.lines;
     run.phase = STRIKING;
@@ -302,9 +300,7 @@ static void after_strike(const uint32_t *registers, const uint32_t *frame, uint3
 /* Whether a press at `pc` is wanted; where it is not, the run is given up. */
 static bool is_chosen(uint32_t pc)
 {
-    const uint32_t halfword = pc / 2;
-    return sweep_job.chosen == 0 || halfword / 8 >= SWEEP_MAP ||
-           ((sweep_job.map[halfword / 8] >> (halfword % 8)) & 1u) != 0;
+    return sweep_job.chosen == 0 || pc / 16 >= SWEEP_MAP || in_map(sweep_job.map, pc);
 }
 
 static bool in_window(uint32_t pc)
@@ -329,7 +325,7 @@ void sweep_strike(const uint32_t *registers, uint32_t *frame, uint32_t exc_retur
     } else if (nested && run.strikes + 1 == sweep_job.fixed) {
         finish(SWEEP_UNSAVED);
     }
-    press(frame[PC]);
+    press(nested && in_map(sweep_job.told, frame[PC]));
     after_strike(registers, frame, frame[PC]);
 }
 
@@ -381,7 +377,7 @@ static void strike_at_sleep(const uint32_t *registers, uint32_t *frame)
     if (moment == SWEEP_ASLEEP) {
         frame[PC] += 2;
     }
-    press(pc);
+    press(false);
     after_strike(registers, frame, pc);
 }
 
@@ -397,7 +393,7 @@ static void at_wfi(const uint32_t *registers, uint32_t *frame)
         strike_at_sleep(registers, frame);
     } else if (run.phase == SETTLING && sweep_job.relive != 0 && judge() == SWEEP_OK) {
         frame[PC] += 2;
-        press(frame[PC]);
+        press(false);
         run.phase = RELIVING;
         strike_in(sweep_job.limit);
     } else {

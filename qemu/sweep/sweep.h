@@ -29,7 +29,6 @@
 enum {
     SWEEP_FIXED_MAX = 2,
     SWEEP_WFI_MAX = 8,
-    SWEEP_TOLD_MAX = 64,
     SWEEP_TEXT = 96,
     SWEEP_RECORDS = 1024,
     SWEEP_IMAGE = 4096, /* bytes of the program's memory that can be saved */
@@ -64,7 +63,6 @@ struct sweep_job {
     uint32_t limit;       /* ticks from the last strike until a run that has not settled is a runaway */
     uint32_t call;        /* address of the program's semihosting BKPT */
     uint32_t wfi[SWEEP_WFI_MAX]; /* addresses of its WFIs; unused: 0xffffffff */
-    uint32_t told[SWEEP_TOLD_MAX]; /* handler addresses at which the task knows already; unused: 0xffffffff */
     uint32_t port;        /* base address of the button's port */
     uint32_t mask;        /* its pin */
     uint32_t memory;      /* the program's .data and .bss: address and bytes */
@@ -74,6 +72,7 @@ struct sweep_job {
     char line[SWEEP_TEXT]; /* the line of a press */
     uint32_t chosen;       /* 1: press only at the boundaries in the map, and at sleeps */
     uint8_t map[SWEEP_MAP];
+    uint8_t told[SWEEP_MAP]; /* where a handler of the program has told the task already */
 };
 
 /* One placement. */

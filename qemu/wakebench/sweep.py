@@ -38,7 +38,7 @@ SHIFT = 7
 # The same numbers as in sweep.h and sweep.ld.
 HARNESS_FLASH, HARNESS_SRAM = 0x0003_0000, 0x2000_8000
 FIXED_MAX = 2
-WFI_MAX, TOLD_MAX, TEXT, RECORDS, IMAGE, MAP = 8, 64, 96, 1024, 4096, 2048
+WFI_MAX, TEXT, RECORDS, IMAGE, MAP = 8, 96, 1024, 4096, 2048
 UNUSED = 0xFFFF_FFFF
 BKPT = b"\x00\xbe"
 
@@ -107,6 +107,8 @@ class Window:
     """Addresses in the handler at which it has told the task already."""
     limit: int = LIMIT
     """Instructions after the last press in which a run must settle."""
+    relive: bool = False
+    """Whether a run that has settled well must answer one more press."""
 
 
 class SweepError(Exception):
@@ -197,8 +199,8 @@ class Sweep:
             raise SweepError("the program is larger than the sweep's window allows")
         pin = BUTTONS[window.button]
         line = window.line.encode()[: TEXT - 1]
-        words = [self._call_site(), *_padded(sleeps, WFI_MAX), *_padded(window.told, TOLD_MAX)]
-        words += [PORTS[pin.port], 1 << pin.number, start, end - start, stack, 0]
+        words = [self._call_site(), *_padded(sleeps, WFI_MAX)]
+        words += [PORTS[pin.port], 1 << pin.number, start, end - start, stack, window.relive]
         return struct.pack(f"<{len(words)}I", *words) + line.ljust(TEXT, b"\0")
 
     # -- jobs ------------------------------------------------------------------------------------
@@ -252,6 +254,7 @@ class Sweep:
         head += [ticks, LAST_TICK, self._window.start if ticks == 1 else 0, self._window.limit]
         job = struct.pack(f"<{len(head)}I", *head) + self._fixed
         job += struct.pack("<I", only is not None) + _map(only or ())
+        job += _map(self._window.told)
         self._qtest.write_block(self._symbol("sweep_job"), job)
         self._probe.set_register(PC, self._symbol("sweep_start"))
 
