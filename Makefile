@@ -10,15 +10,23 @@ LAB = 08
 SUBMISSION =
 # The stimulus script for `make script`.
 SCRIPT =
+# The id of a schedule, from a report, for `make replay` and `make debug`.
+ID =
+# What `make sweep` tries: singles or pairs; at which level; ALL=1: every place.
+MODE = pairs
+LEVEL = Og
+ALL =
+# Anything here: fewer runs in `make bench`.
+QUICK =
 # Anything here: `make grade` and `make script` also fail when not all is right.
 STRICT =
-export LAB SUBMISSION SCRIPT STRICT PYTHON
+export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK
 
 # Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
 export PYTHONUTF8 = 1
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.PHONY: demo grade script bench test check format setup doctor qemu10 clean help FORCE
+.PHONY: demo grade script sweep replay debug bench test check format setup doctor qemu10 clean help FORCE
 .DEFAULT_GOAL := help
 
 # -P: what lies in the current folder is not importable by accident.
@@ -44,6 +52,18 @@ grade: $(READY)
 script: $(READY)
 	@if [ -z "$$SCRIPT" ]; then echo "Say which: make script SCRIPT=file [LAB=08] [SUBMISSION=folder]" >&2; exit 2; fi; \
 	$(PY) -m wakelab script --lab "$$LAB" $${SUBMISSION:+--submission "$$SUBMISSION"} "$$SCRIPT"; $(CALM)
+
+## Press before every instruction: [LAB=08] [SUBMISSION=folder] [MODE=singles] [LEVEL=Os] [ALL=1]
+sweep: $(READY)
+	@$(PY) -m wakelab sweep --lab "$$LAB" --mode "$$MODE" --level "$$LEVEL" $${ALL:+--all} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+
+## Run one schedule of presses again, step by step: ID=from-a-report [SUBMISSION=folder]
+replay: $(READY)
+	@$(PY) -m wakelab replay $${ID:?say which: make replay ID=...} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+
+## Stop in GDB where the last press of a schedule comes: ID=from-a-report [SUBMISSION=folder]
+debug: $(READY)
+	@$(PY) -m wakelab replay --gdb $${ID:?say which: make debug ID=...} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
 ##@ When something is wrong
 
@@ -83,9 +103,9 @@ format: $(READY)
 	@$(PY) -m ruff check --quiet --select I --fix qemu grader
 	@$(PY) -m ruff format qemu grader
 
-## Measure: grading time, the bench's share, the path from the interrupt to the poll, code size
+## Measure: grading, the bench's share, interrupt to poll, code size, the sweep: [QUICK=1]
 bench: $(READY)
-	@$(PY) -m wakelab bench
+	@$(PY) -m wakelab bench $${QUICK:+--quick}
 
 ## QEMU 10 beside the system's, for the tests (Debian 12; elsewhere it says so)
 qemu10:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -43,10 +44,13 @@ def debug(schedule: Schedule, subject: Subject, console: Console) -> bool:
         relay = threading.Thread(target=_relay, args=(listener, board), daemon=True)
         relay.start()
         elf = str(subject.image(schedule.level).path)
+        # Ctrl-C is for GDB, which stops the program with it.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         words = ["-q", "-iex", "set auto-load off", "-ex", f"target remote {path}", elf]
         try:
             return subprocess.run([gdb, *words], check=False).returncode == 0
         finally:
+            signal.signal(signal.SIGINT, before)
             listener.close()
 
 

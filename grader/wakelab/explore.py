@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +36,8 @@ def explore(
 ) -> bool:
     """Search, and show the first counterexample that is confirmed. Whether there was none."""
     with built(root, lab, folder, level) as subject:
-        began = time.monotonic()
         swept = _search(subject, level, console, pairs=pairs, every=every)
-        _say_what_was_done(swept, time.monotonic() - began, console)
+        _say_what_was_done(swept, console)
         for schedule in schedules(swept, lab.number):
             confirmed = confirm(schedule, subject)
             if confirmed is not None:
@@ -78,9 +76,11 @@ def _progress(bar: Bar) -> Progress:
     return told
 
 
-def _say_what_was_done(swept: Swept, seconds: float, console: Console) -> None:
+def _say_what_was_done(swept: Swept, console: Console) -> None:
+    rate = (
+        f"{swept.runs:,} runs in {swept.seconds:.2f} s, {swept.runs / swept.seconds:,.0f} a second"
+    )
     console.print(swept.statement, markup=False)
-    rate = f"{swept.runs} runs in {seconds:.1f} s, {swept.runs / seconds:,.0f} a second"
     console.print(f"{rate}; {swept.failing} of {swept.places} placements fail", markup=False)
 
 
@@ -105,7 +105,7 @@ def replay(
             finding = play(schedule, subject)
         except Unmet as unmet:
             raise UserError(
-                f"this program does not come to {unmet.expected}",
+                f"the schedule does not fit this program: expected {unmet.expected}, {unmet.seen}",
                 str(folder),
                 "is the id of another version of it? make sweep finds new ones",
             ) from unmet

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,11 @@ def grade(root: Path, lab: Lab, path: Path) -> Report:
             building = aside.submit(builder.build, lab, submission)
             import wakelab.plugin  # noqa: F401  (pytest takes a while to import: do it meanwhile)
 
-            build = building.result()
+            try:
+                build = building.result()
+            except BaseException:
+                builder.stop()
+                raise
         else:
             build = BuildResult((), (), ())
         from wakelab.subject import Subject
@@ -58,6 +63,20 @@ def grade(root: Path, lab: Lab, path: Path) -> Report:
         versions={name: version for name, version in versions.items() if version},
         hashes=hashes,
     )
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Neither the environment nor other plugins have a say in how a submission is graded."""
+    before = dict(os.environ)
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(name, None)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def checks_of(root: Path, lab: Lab) -> Path:
@@ -84,11 +103,12 @@ def _run_checks(folder: Path, subject: Subject) -> ChecksPlugin:
         str(folder),
         *("-c", os.devnull, "--rootdir", str(folder)),
         *("-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:logging", "-p", "no:doctest"),
+        *("-p", "no:unraisableexception", "-p", "no:threadexception", "-p", "no:unittest"),
         *("-p", "no:junitxml", "-p", "no:faulthandler", "-p", "no:stepwise", "-p", "no:pastebin"),
         *("--assert=plain", "--import-mode=importlib", "--noconftest", "--capture=no"),
         *("-o", "python_files=check_*.py", "-o", "python_functions=check_*"),
     ]
-    with redirect_stdout(said), redirect_stderr(said):
+    with redirect_stdout(said), redirect_stderr(said), _undisturbed():
         code = pytest.main(arguments, plugins=[plugin])
     if code == pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt

@@ -7,6 +7,7 @@ answer is confirmed from outside (wakelab.schedule) before anybody is told.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -22,6 +23,9 @@ from wakelab.subject import Subject
 LONGEST_HANDLER = 400
 """Instructions of a handler that are looked at; what comes later is not known to have told."""
 
+SHOWN = 8
+"""Failing placements that are tried from outside before the search is called unconfirmed."""
+
 Progress = Callable[[int, int, int], None]
 """Told after each first press: how many are done, how many there are, runs so far."""
 
@@ -33,6 +37,7 @@ class Swept:
     boundaries  places for one press: boundaries that an interrupt can come at, and the sleep
     pairs       places for a second press, over all first ones; 0 where only singles were asked for
     failing     places, one press or two, at which the program did not do what it must
+    seconds     of searching; machines started and window measured before it are not counted
     found       the earliest of those with the fewest presses
     runs        executions of the program
     """
@@ -44,6 +49,7 @@ class Swept:
     failing: int
     found: tuple[tuple[Place, ...], ...]
     statement: str = ""
+    seconds: float = 0.0
 
     @property
     def places(self) -> int:
@@ -73,12 +79,16 @@ def sweep(
             machines.enter_context(Sweep(image, window, harness, subject.qemu))
             for _ in range(count)
         ]
+        began = time.monotonic()
         singles = sweeps[0].singles(only)
         failing = [(p.place,) for p in singles if p.outcome is not Outcome.OK]
         if not any(p.place.pc == window.start for p in singles):
             raise SweepError(f"the program never came to {plan.window} with interrupts enabled")
         if not pairs or failing:
-            return Swept(level, len(singles), 0, _runs(sweeps), len(failing), tuple(failing[:8]))
+            seconds = time.monotonic() - began
+            runs = _runs(sweeps)
+            found = tuple(failing[:SHOWN])
+            return Swept(level, len(singles), 0, runs, len(failing), found, "", seconds)
         results = list(_seconds(sweeps, singles, only, progress))
         total = sum(len(seconds) for _, seconds in results)
         bad = [
@@ -87,7 +97,9 @@ def sweep(
             for second in seconds
             if second.outcome not in (Outcome.OK, Outcome.UNSAVED)
         ]
-        return Swept(level, len(singles), total, _runs(sweeps), len(bad), tuple(bad[:8]))
+        seconds = time.monotonic() - began
+        found = tuple(bad[:SHOWN])
+        return Swept(level, len(singles), total, _runs(sweeps), len(bad), found, "", seconds)
 
 
 def _window(subject: Subject, level: str, plan: SweepPlan) -> Window:
