@@ -16,7 +16,7 @@ its known runs read has other values than they found.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wakebench.board import Board, Ended, Unmet
@@ -97,7 +97,7 @@ def _placed(steps: Iterable[Step]) -> Iterator[tuple[Place, Step]]:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes of memory that handlers read and write."""
+    """Bytes, of memory and of devices, that handlers read and write."""
 
     reads: frozenset[int] = frozenset()
     writes: frozenset[int] = frozenset()
@@ -110,8 +110,8 @@ class Footprint:
         return not (self.writes.isdisjoint(touched) and self.reads.isdisjoint(touched))
 
     def with_steps(self, steps: Iterable[Step]) -> Footprint:
-        """This, and what `steps` touch."""
-        accesses = [a for step in steps for a in step.accesses if a.in_ram]
+        """This, and what `steps` touch, devices too."""
+        accesses = [a for step in steps for a in step.accesses]
         reads = {b for a in accesses if not a.write for b in a.bytes()}
         writes = {b for a in accesses if a.write for b in a.bytes()}
         return Footprint(self.reads | reads, self.writes | writes)
@@ -146,12 +146,22 @@ class Reduction:
 
 
 @dataclass(frozen=True)
+class Contact:
+    """A step of the task that touches memory or a device, and what a press just before it or just
+    after it would make its handler touch; nothing where no handler would start at once."""
+
+    step: Step
+    handler: Footprint
+
+
+@dataclass(frozen=True)
 class Exploration:
     """Everything that was seen: the first window, every step of thread and handlers (each kind of
-    step once), and what the handlers touch."""
+    step once), the meetings of the two, and what the handlers touch."""
 
     window: WindowTrace
     steps: frozenset[Step]
+    contacts: tuple[Contact, ...]
     footprint: Footprint
     runs: int
     gaps: tuple[str, ...] = ()
@@ -238,9 +248,11 @@ class _Memory:
         self._stack_end = image.value("__stack_end__")
         self._bytes = bytearray(SRAM_SIZE)
         self.bytes = memoryview(self._bytes).toreadonly()
+        self._copy: bytes | None = None
 
     def load(self, sp: int) -> None:
         """Read what is in use: variables, and the stack from `sp` up."""
+        self._copy = None
         for start, end in (self._data, (sp, self._stack_end)):
             self._bytes[start - SRAM : end - SRAM] = self._read(start, end)
 
@@ -260,11 +272,14 @@ class _Memory:
         data = access.data
         if access.exclusive or not data:
             data = self._read(access.address, end)
+        self._copy = None
         self._bytes[access.address - SRAM : end - SRAM] = data
 
     def copy(self) -> bytes:
-        """All of it, from the address SRAM on."""
-        return bytes(self._bytes)
+        """All of it, from the address SRAM on. The same object until something changes."""
+        if self._copy is None:
+            self._copy = bytes(self._bytes)
+        return self._copy
 
     def in_use(self, sp: int) -> tuple[bytes, bytes]:
         """The variables and the stack."""
@@ -291,6 +306,7 @@ class _HandlerRun:
     port: PortState
     needs: Mapping[int, int]
     left: Mapping[int, int]
+    footprint: Footprint
 
     def again(self, memory: Bytes, port: PortState) -> bool:
         """Whether a handler that starts with this memory would do the very same."""
@@ -345,9 +361,12 @@ class _Walker:
         """Whether a press now would start the handler at once."""
         return not self.masked and bool(self.port.mask & self._bit)
 
-    def port_after_press(self) -> PortState:
-        """The port as the handler of a press now would find it."""
-        return replace(self.port, raw=self.port.raw | self._bit)
+    def prospect(self) -> tuple[bytes, PortState] | None:
+        """Memory and port as the handler of a press now would find them; None if it would not start
+        at once."""
+        if not self.would_enter:
+            return None
+        return self.memory.copy(), replace(self.port, raw=self.port.raw | self._bit)
 
     @property
     def asleep(self) -> bool:
@@ -412,7 +431,8 @@ class _Walker:
         own = range(lowest, interrupted)
         shared = [replace(s, accesses=_outside(s.accesses, own)) for s in steps]
         left = {at: self.memory.bytes[at] for at in _written(shared)}
-        return shared, _HandlerRun(port, dict(_needs(shared, found)), left)
+        needs = dict(_needs(shared, found))
+        return shared, _HandlerRun(port, needs, left, Footprint().with_steps(shared))
 
     def pass_handler(self, known: _HandlerRun) -> None:
         """The same without looking at its steps, which are known."""
@@ -466,13 +486,14 @@ def _go_to_window(board: Board, start: int) -> None:
         raise TraceError(f"the program does not come to the window: {never}") from never
 
 
-def _to_sleep(walker: _Walker) -> WindowTrace:
+def _to_sleep(walker: _Walker, step: Callable[[_Walker], Step] = _Walker.step) -> WindowTrace:
+    """Watch until the core sleeps; `step` makes one step."""
     steps: list[Step] = []
     try:
         while not walker.asleep:
             if walker.enters_next:
                 raise TraceError("an interrupt comes before anybody has pressed")
-            steps.append(walker.step())
+            steps.append(step(walker))
     except Ended as ended:
         raise TraceError(f"the program does not come to a sleep: {ended}") from ended
     walker.memory.check(walker.board.registers.sp)
@@ -496,6 +517,14 @@ class _Later:
     port: PortState
 
 
+@dataclass(frozen=True)
+class _Meeting:
+    """A step, and what the handler of a press before or after it would find, if it would start."""
+
+    step: Step
+    states: tuple[tuple[bytes, PortState], ...]
+
+
 class _Explorer:
     def __init__(self, board: Board, start: int, button: str) -> None:
         self._board, self._start, self._button = board, start, button
@@ -508,6 +537,7 @@ class _Explorer:
         self._waiting: list[_Presses] = []
         self._later: list[_Later] = []
         self._gaps: list[str] = []
+        self._meetings: list[_Meeting] = []
 
     def explore(self) -> Exploration:
         """To the fixpoint: neither footprint nor dependent instructions grow any more."""
@@ -522,16 +552,40 @@ class _Explorer:
                 break
             self._waiting = self._new_places(window) or self._new_second()
         return Exploration(
-            window, frozenset(self._steps), self._footprint, len(self._done), tuple(self._gaps)
+            window,
+            frozenset(self._steps),
+            tuple(self._contacts()),
+            self._footprint,
+            len(self._done),
+            tuple(self._gaps),
         )
 
     def _first_window(self) -> WindowTrace:
         _go_to_window(self._board, self._start)
         walker = self._walker(Masks(self._board.primask()))
-        window = _to_sleep(walker)
-        self._steps.update(window.steps)
+        window = _to_sleep(walker, self._step)
         self._sleep_masks = walker.masks
         return window
+
+    def _step(self, walker: _Walker) -> Step:
+        """One step of the task, noted."""
+        before = walker.prospect()
+        step = walker.step()
+        self._steps.add(step)
+        if step.accesses and not step.masked:
+            states = tuple(state for state in (before, walker.prospect()) if state is not None)
+            self._meetings.append(_Meeting(step, states))
+        return step
+
+    def _contacts(self) -> Iterator[Contact]:
+        """What the handlers of the meetings touch, now that all handlers are known."""
+        for meeting in self._meetings:
+            found = Footprint()
+            for memory, port in meeting.states:
+                run = self._knows(memory, port)
+                touched = run.footprint if run else self._footprint
+                found = Footprint(found.reads | touched.reads, found.writes | touched.writes)
+            yield Contact(meeting.step, found)
 
     def _walker(self, masks: Masks) -> _Walker:
         return _Walker(self._board, self._decoder, self._button, masks)
@@ -602,7 +656,7 @@ class _Explorer:
             pc = self._board.registers.pc
             arrivals[pc] += 1
             self._consider_second(walker, first, Place(pc, Moment.BOUNDARY, arrivals[pc]))
-            self._steps.add(walker.step())
+            self._step(walker)
         walker.memory.check(self._board.registers.sp)
 
     def _take_interrupt(self, walker: _Walker) -> None:
@@ -617,11 +671,9 @@ class _Explorer:
 
     def _consider_second(self, walker: _Walker, first: Place, here: Place) -> None:
         """A second press here would start a handler: has it been seen to do the same before?"""
-        if not walker.would_enter:
-            return
-        port = walker.port_after_press()
-        if not self._knows(walker.memory.bytes, port):
-            self._later.append(_Later((first, here), walker.memory.copy(), port))
+        found = walker.prospect()
+        if found is not None and not self._knows(*found):
+            self._later.append(_Later((first, here), *found))
 
     def _knows(self, memory: Bytes, port: PortState) -> _HandlerRun | None:
         """A run that a handler which starts now will repeat."""
