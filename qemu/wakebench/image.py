@@ -202,11 +202,35 @@ class Image:
         """
         return tuple(address for address, first, _ in self._instructions() if _acts(first))
 
+    @cached_property
+    def instruction_sites(self) -> dict[int, str]:
+        """Of `sites` those that are instructions, and may be replaced. The second half of a wide
+        instruction, or a constant, can look like a WFI by chance."""
+        starts = {address for address, _, _ in self._instructions()}
+        return {address: kind for address, kind in self.sites.items() if address in starts}
+
+    @cached_property
+    def _regions(self) -> list[tuple[int, bool]]:
+        """(first address, whether code begins there), sorted: the mapping symbols `$t` and `$d`
+        (ELF for the Arm Architecture, 5.5.5)."""
+        tables = [s for s in self._elf.iter_sections() if isinstance(s, SymbolTableSection)]
+        return sorted(
+            (each["st_value"] & ~1, each.name.startswith("$t"))
+            for table in tables
+            for each in table.iter_symbols()
+            if each.name in ("$t", "$d") or each.name.startswith(("$t.", "$d."))
+        )
+
     def _instructions(self) -> Iterator[tuple[int, int, int]]:
-        """Like `_halfwords`, in the steps of the instructions; constants are taken for code."""
+        """Like `_halfwords`, in the steps of the instructions, without the constants. An image that
+        says nothing of its constants has them taken for code."""
         following = 0
+        regions = self._regions
+        at, is_code = 0, not regions
         for address, first, second in self._halfwords():
-            if address >= following:
+            while at < len(regions) and regions[at][0] <= address:
+                at, is_code, following = at + 1, regions[at][1], regions[at][0]
+            if is_code and address >= following:
                 following = address + (4 if first >= WIDE else 2)
                 yield address, first, second
 

@@ -154,7 +154,7 @@ class Sweep:
             self._probe = Probe(self._machine.connection("gdb"))
             self._qtest = Qtest(self._machine.connection("qtest"))
             Pins(self._probe, self._qtest).idle()
-            for address, kind in image.sites.items():
+            for address, kind in image.instruction_sites.items():
                 if kind != "bkpt":
                     self._probe.patch(address, BKPT)
             self._probe.add_breakpoint(self._symbol("sweep_done"))
@@ -182,14 +182,14 @@ class Sweep:
 
     def _call_site(self) -> int:
         call = self._image.symbol("semihosting_call")
-        sites = [a for a, kind in self._image.sites.items() if kind == "bkpt"]
+        sites = [a for a, kind in self._image.instruction_sites.items() if kind == "bkpt"]
         return next((a for a in sites if call is not None and call.holds(a)), UNUSED)
 
     def _fixed_part(self) -> bytes:
         """The part of the job that is the same for every run."""
         image, window = self._image, self._window
-        sleeps = [a for a, kind in image.sites.items() if kind != "bkpt"]
-        if any(kind == "wfi.w" for kind in image.sites.values()):
+        sleeps = [a for a, kind in image.instruction_sites.items() if kind != "bkpt"]
+        if any(kind == "wfi.w" for kind in image.instruction_sites.values()):
             raise SweepError("the program sleeps by a wide WFI, which the sweep does not know")
         if len(sleeps) > WFI_MAX or not sleeps:
             raise SweepError(f"the program has {len(sleeps)} WFIs; the sweep knows 1 to {WFI_MAX}")
