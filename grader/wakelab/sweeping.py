@@ -11,11 +11,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from wakebench.board import Board, Points
+from wakebench.footprint import Coverage, chosen, coverage, explore
+from wakebench.machine import Machine
 from wakebench.sweep import Outcome, Place, Placement, Sweep, SweepError, Window, build_harness
 from wakebench.trace import Kind
-from wakelab.labs import SweepPlan, checkout_root
+from wakelab.labs import checkout_root
 from wakelab.press import PressTest
 from wakelab.schedule import Schedule
 from wakelab.subject import Subject
@@ -37,6 +40,9 @@ class Swept:
     boundaries  places for one press: boundaries that an interrupt can come at, and the sleep
     pairs       places for a second press, over all first ones; 0 where only singles were asked for
     failing     places, one press or two, at which the program did not do what it must
+    statement   what was explored, in words
+    coverage    percent of the boundaries that the independent trace has, and the search met
+    masked      addresses of masked accesses to the port: to be tried from outside
     seconds     of searching; machines started and window measured before it are not counted
     found       the earliest of those with the fewest presses
     runs        executions of the program
@@ -50,6 +56,8 @@ class Swept:
     found: tuple[tuple[Place, ...], ...]
     statement: str = ""
     seconds: float = 0.0
+    coverage: float = 100.0
+    masked: tuple[int, ...] = ()
 
     @property
     def places(self) -> int:
@@ -66,48 +74,138 @@ def sweep(
     progress: Progress | None = None,
 ) -> Swept:
     """Search the program at `level`. Raises SweepError where it cannot be swept."""
-    plan = subject.lab.sweep
-    if plan is None:
-        raise SweepError("the lab declares no window to sweep")
-    image = subject.image(level)
-    window = _window(subject, level, plan)
-    only: Collection[int] | None = None
-    harness = build_harness(checkout_root() / ".cache")
-    with ExitStack() as machines:
-        count = (os.cpu_count() or 1) if pairs else 1
-        sweeps = [
-            machines.enter_context(Sweep(image, window, harness, subject.qemu))
-            for _ in range(count)
-        ]
+    with Search(subject, level, pairs=pairs, every=every) as search:
+        return search.run(progress)
+
+
+class Search:
+    """The machines of one search. Make it in the main thread, then `run` it, once, in any.
+
+    `every`: all placements of pairs; else only those that stand for a class of equivalent ones.
+    """
+
+    def __init__(self, subject: Subject, level: str, *, pairs: bool, every: bool = False) -> None:
+        plan = subject.lab.sweep
+        if plan is None:
+            raise SweepError("the lab declares no window to sweep")
+        start = subject.image(level).symbol(plan.window)
+        if start is None:
+            raise SweepError(f"the program has no function {plan.window}")
+        self._level = level
+        self._plan = plan
+        self._subject = subject
+        self._start = start.address
+        self._pairs = pairs
+        self._reduce = pairs and not every
+        self._owned = ExitStack()
+        try:
+            self._witness = self._owned.enter_context(Witness(subject, level))
+            harness = build_harness(checkout_root() / ".cache")
+            image = subject.image(level)
+            window = Window(start.address, subject.button, subject.line, (), plan.limit)
+            self._sweeps = [
+                self._owned.enter_context(Sweep(image, window, harness, subject.qemu))
+                for _ in range((os.cpu_count() or 1) if pairs else 1)
+            ]
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the machines."""
+        self._owned.close()
+
+    def __enter__(self) -> Search:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, progress: Progress | None = None) -> Swept:
+        """Search. Raises SweepError where the program cannot be swept."""
+        told = told_addresses(PressTest(self._subject, self._witness.board()))
+        for each in self._sweeps:
+            each.tell(told)
         began = time.monotonic()
-        singles = sweeps[0].singles(only)
-        failing = [(p.place,) for p in singles if p.outcome is not Outcome.OK]
-        if not any(p.place.pc == window.start for p in singles):
-            raise SweepError(f"the program never came to {plan.window} with interrupts enabled")
-        if not pairs or failing:
-            seconds = time.monotonic() - began
-            runs = _runs(sweeps)
-            found = tuple(failing[:SHOWN])
-            return Swept(level, len(singles), 0, runs, len(failing), found, "", seconds)
-        results = list(_seconds(sweeps, singles, only, progress))
-        total = sum(len(seconds) for _, seconds in results)
+        singles = self._sweeps[0].singles()
+        searched = time.monotonic() - began
+        if not any(p.place.pc == self._start for p in singles):
+            name = self._plan.window
+            raise SweepError(f"the program never came to {name} with interrupts enabled")
+        failing = [p for p in singles if p.outcome is not Outcome.OK]
+        if failing or not self._pairs:
+            return self._swept(singles, [], [(p.place,) for p in failing], "", searched)
+        only, statement, covered = self._classes(singles)
+        firsts = singles if only is None else chosen(singles, only)
+        began = time.monotonic()
+        results = list(_seconds(self._sweeps, firsts, only, progress))
+        searched += time.monotonic() - began
         bad = [
             (first.place, second.place)
             for first, seconds in results
             for second in seconds
             if second.outcome not in (Outcome.OK, Outcome.UNSAVED)
         ]
-        seconds = time.monotonic() - began
-        found = tuple(bad[:SHOWN])
-        return Swept(level, len(singles), total, _runs(sweeps), len(bad), found, "", seconds)
+        tried = [second for _, seconds in results for second in seconds]
+        swept = self._swept(singles, tried, bad, statement, searched)
+        return replace(swept, coverage=covered.percent, masked=self._masked)
+
+    _masked: tuple[int, ...] = ()
+
+    def _classes(
+        self, singles: Sequence[Placement]
+    ) -> tuple[Collection[int] | None, str, Coverage]:
+        """What stands for all (None: everything is to be tried), in words, and the coverage."""
+        explored = explore(self._witness.board(), self._start, self._subject.button)
+        self._masked = tuple(explored.masked_device_places())
+        covered = coverage(explored.window, singles)
+        reduction = explored.reduction
+        if not self._reduce or reduction.gaps:
+            return None, f"{len(singles)} boundaries, all explored", covered
+        return reduction.dependent, reduction.statement(), covered
+
+    def _swept(
+        self,
+        singles: Sequence[Placement],
+        seconds: Sequence[Placement],
+        bad: Sequence[tuple[Place, ...]],
+        statement: str,
+        searched: float,
+    ) -> Swept:
+        return Swept(
+            level=self._level,
+            boundaries=len(singles),
+            pairs=len(seconds),
+            runs=_runs(self._sweeps),
+            failing=len(bad),
+            found=tuple(bad[:SHOWN]),
+            statement=statement or f"{len(singles)} boundaries, all explored",
+            seconds=searched,
+        )
 
 
-def _window(subject: Subject, level: str, plan: SweepPlan) -> Window:
-    start = subject.image(level).symbol(plan.window)
-    if start is None:
-        raise SweepError(f"the program has no function {plan.window}")
-    told = told_addresses(PressTest(subject, subject.board(level)))
-    return Window(start.address, subject.button, subject.line, told, plan.limit)
+class Witness:
+    """A machine of the ordinary kind, without the harness, for a search alone."""
+
+    def __init__(self, subject: Subject, level: str) -> None:
+        image = subject.image(level)
+        self._machine = Machine(image.path, subject.qemu)
+        self._image = image
+        self._points = Points(dict(subject.lab.trace))
+        self._board: Board | None = None
+
+    def board(self) -> Board:
+        """Its board, freshly reset."""
+        if self._board is None:
+            self._board = Board(self._machine, self._image, self._points)
+        self._board.reset()
+        return self._board
+
+    def __enter__(self) -> Witness:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._machine.close()
 
 
 def told_addresses(test: PressTest) -> tuple[int, ...]:

@@ -251,7 +251,9 @@ static void note_place(uint32_t pc, enum sweep_moment moment, bool nested)
 
 _Noreturn static void finish(enum sweep_outcome outcome)
 {
-    if (outcome == SWEEP_UNSAVED) {
+    /* A program that does not settle seldom does at the next placement, and each takes as long as all the others. */
+    if (outcome == SWEEP_UNSAVED ||
+        (outcome == SWEEP_RUNAWAY && sweep_result.counts[SWEEP_RUNAWAY] + 1 == SWEEP_RUNAWAYS_MAX)) {
         sweep_result.ended = 1;
     }
     run.record.outcome = (uint32_t)outcome & 0xfu;

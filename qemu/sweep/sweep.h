@@ -30,6 +30,7 @@ enum {
     SWEEP_FIXED_MAX = 2,
     SWEEP_WFI_MAX = 8,
     SWEEP_TEXT = 96,
+    SWEEP_RUNAWAYS_MAX = 16,
     SWEEP_RECORDS = 1024,
     SWEEP_IMAGE = 4096, /* bytes of the program's memory that can be saved */
     SWEEP_MAP = 2048,   /* bytes of a map with a bit for each halfword of flash, from 0 on */

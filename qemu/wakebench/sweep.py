@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -44,7 +44,8 @@ BKPT = b"\x00\xbe"
 
 LIMIT = 20_000
 """A run that has not settled so many instructions after its last press never will."""
-LAST_TICK = 1_000_000
+LAST_TICK = 20_000
+"""Of a strike. A program that has not come to its sleep by then is not swept further."""
 RESULT_WORDS = 13
 JOB_TIMEOUT_S = 60.0
 """Protects the host only."""
@@ -149,18 +150,23 @@ class Sweep:
         self._window = window
         self._fixed = self._fixed_part()
         self._harness = Image(harness)
+        self._connected = False
         self._machine = Machine(image.path, qemu, Wiring(SHIFT, harness))
-        try:
-            self._probe = Probe(self._machine.connection("gdb"))
-            self._qtest = Qtest(self._machine.connection("qtest"))
-            Pins(self._probe, self._qtest).idle()
-            for address, kind in image.instruction_sites.items():
-                if kind != "bkpt":
-                    self._probe.patch(address, BKPT)
-            self._probe.add_breakpoint(self._symbol("sweep_done"))
-        except BaseException:
-            self.close()
-            raise
+
+    def _connect(self) -> None:
+        """Take hold of the machine, once it has come up."""
+        self._connected = True
+        self._probe = Probe(self._machine.connection("gdb"))
+        self._qtest = Qtest(self._machine.connection("qtest"))
+        Pins(self._probe, self._qtest).idle()
+        for address, kind in self._image.instruction_sites.items():
+            if kind != "bkpt":
+                self._probe.patch(address, BKPT)
+        self._probe.add_breakpoint(self._symbol("sweep_done"))
+
+    def tell(self, told: Collection[int]) -> None:
+        """Set the addresses in the handler at which it has told the task already."""
+        self._window = replace(self._window, told=tuple(told))
 
     def close(self) -> None:
         """End the machine."""
@@ -214,6 +220,8 @@ class Sweep:
 
         A placement in a handler cannot be the last of `fixed`: then the one result is UNSAVED.
         """
+        if not self._connected:
+            self._connect()
         records: list[tuple[int, ...]] = []
         ended = False
         while not ended:
