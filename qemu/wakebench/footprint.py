@@ -147,11 +147,12 @@ class Reduction:
 
 @dataclass(frozen=True)
 class Contact:
-    """A step of the task that touches memory or a device, and what a press just before it or just
-    after it would make its handler touch; nothing where no handler would start at once."""
+    """A step of the task that touches memory or a device, and what a press just before it and just
+    after it would make its handler touch: nothing where no handler would start at once."""
 
     step: Step
-    handler: Footprint
+    before: Footprint
+    after: Footprint
 
 
 @dataclass(frozen=True)
@@ -313,6 +314,10 @@ class _HandlerRun:
         return port == self.port and all(memory[at] == value for at, value in self.needs.items())
 
 
+_Prospect = tuple[bytes, PortState]
+"""Memory (from SRAM on) and port as a handler would find them."""
+
+
 @dataclass
 class _Walker:
     """Walks a board from where it stands, in thread mode, and knows at each step the masks, the
@@ -361,7 +366,7 @@ class _Walker:
         """Whether a press now would start the handler at once."""
         return not self.masked and bool(self.port.mask & self._bit)
 
-    def prospect(self) -> tuple[bytes, PortState] | None:
+    def prospect(self) -> _Prospect | None:
         """Memory and port as the handler of a press now would find them; None if it would not start
         at once."""
         if not self.would_enter:
@@ -522,7 +527,8 @@ class _Meeting:
     """A step, and what the handler of a press before or after it would find, if it would start."""
 
     step: Step
-    states: tuple[tuple[bytes, PortState], ...]
+    before: _Prospect | None
+    after: _Prospect | None
 
 
 class _Explorer:
@@ -573,19 +579,20 @@ class _Explorer:
         step = walker.step()
         self._steps.add(step)
         if step.accesses and not step.masked:
-            states = tuple(state for state in (before, walker.prospect()) if state is not None)
-            self._meetings.append(_Meeting(step, states))
+            self._meetings.append(_Meeting(step, before, walker.prospect()))
         return step
 
     def _contacts(self) -> Iterator[Contact]:
         """What the handlers of the meetings touch, now that all handlers are known."""
         for meeting in self._meetings:
-            found = Footprint()
-            for memory, port in meeting.states:
-                run = self._knows(memory, port)
-                touched = run.footprint if run else self._footprint
-                found = Footprint(found.reads | touched.reads, found.writes | touched.writes)
-            yield Contact(meeting.step, found)
+            before, after = self._touched(meeting.before), self._touched(meeting.after)
+            yield Contact(meeting.step, before, after)
+
+    def _touched(self, found: _Prospect | None) -> Footprint:
+        if found is None:
+            return Footprint()
+        run = self._knows(*found)
+        return run.footprint if run else self._footprint
 
     def _walker(self, masks: Masks) -> _Walker:
         return _Walker(self._board, self._decoder, self._button, masks)

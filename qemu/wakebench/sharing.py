@@ -27,7 +27,7 @@ from elftools.dwarf.die import DIE
 from elftools.elf.elffile import ELFFile
 
 from wakebench.decode import Access
-from wakebench.footprint import Exploration, Step
+from wakebench.footprint import Contact, Exploration, Footprint, Step
 from wakebench.image import UNSOUND, Image, SourceLine
 from wakebench.pins import PORTS
 
@@ -267,13 +267,24 @@ def _register(address: int) -> list[Member]:
 
 @dataclass(frozen=True)
 class _Touch:
-    """One access of the task. `exposed`: a handler that came just before or just after it would
-    touch the same."""
+    """One access of the task. `before`, `after`: a handler that came just then would touch the
+    same."""
 
     use: Use
     access: Access
     masked: bool
-    exposed: bool
+    before: bool = False
+    after: bool = False
+
+    @property
+    def exposed(self) -> bool:
+        """Whether a handler may touch the same at about the same time."""
+        return self.before or self.after
+
+    @property
+    def torn(self) -> bool:
+        """For a part of a read-modify-write: whether a handler may come between the parts."""
+        return self.before if self.use.write else self.after
 
 
 def shared_objects(image: Image, seen: Exploration) -> list[SharedObject]:
@@ -297,19 +308,20 @@ class _Sharing:
                 for member, access in self._members(step):
                     self._interrupt[member].add(self._use(step, access))
             elif step.masked:
-                self._note(step, exposed=False)
+                self._note(Contact(step, Footprint(), Footprint()))
         for contact in seen.contacts:
-            exposed = any(contact.handler.meets(access) for access in contact.step.accesses)
-            self._note(contact.step, exposed)
+            self._note(contact)
 
     def _members(self, step: Step) -> Iterator[tuple[Member, Access]]:
         for access in step.accesses:
             for member in self._variables.at(access):
                 yield member, access
 
-    def _note(self, step: Step, exposed: bool) -> None:
+    def _note(self, contact: Contact) -> None:
+        step = contact.step
         for member, access in self._members(step):
-            touch = _Touch(self._use(step, access), access, step.masked, exposed)
+            before, after = contact.before.meets(access), contact.after.meets(access)
+            touch = _Touch(self._use(step, access), access, step.masked, before, after)
             self._task[member].add(touch)
 
     def _use(self, step: Step, access: Access) -> Use:
@@ -338,17 +350,16 @@ def _judge(
     bare = {touch for touch in touches if not touch.masked}
     if not bare:
         return Protection.MASKED, "interrupts are masked whenever the task touches it"
-    exposed = {touch for touch in bare if touch.exposed and not touch.access.exclusive}
+    exposed = any(touch.exposed and not touch.access.exclusive for touch in bare)
     computed = _computed(touch for touch in bare if not touch.access.exclusive)
-    written = any(use.write for use in interrupt)
-    if computed and written and any(touch.exposed for touch in computed):
+    if any(use.write for use in interrupt) and any(touch.torn for touch in computed):
         return Protection.RACY, _why_computed(member, computed)
-    if member.device:
+    if member.device and not computed:
         return Protection.ATOMIC, "each access is a single one"
     whole = all(touch.access.size >= member.end - member.start for touch in bare)
     if member.atomic and whole:
         return Protection.ATOMIC, "it is atomic"
-    if not exposed:
+    if not exposed or member.device:
         return Protection.GUARDED, "no handler touches it while the task does"
     if not whole:
         return Protection.RACY, "the task takes more than one step to read or write it"

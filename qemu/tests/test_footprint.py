@@ -1,0 +1,382 @@
+"""The witness of the sweep: what an instruction touches, which boundaries stand for all, and
+whether the sweep missed one."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab08 import MUTANTS, POLL, build
+
+from wakebench.board import Board, Points
+from wakebench.core import SRAM
+from wakebench.decode import Access, Decoder, Does, Masks
+from wakebench.footprint import (
+    Exploration,
+    Footprint,
+    chosen,
+    coverage,
+    explore,
+    masked_device_places,
+    trace_window,
+)
+from wakebench.image import Image
+from wakebench.machine import Machine, Qemu
+from wakebench.probe import Registers
+from wakebench.sweep import Moment, Outcome, Placement, Sweep, Window, build_harness
+from wakebench.trace import Kind
+
+BUTTON, LINE = "SELECT", "Interrupt fired!"
+LONGEST_HANDLER = 2000
+
+
+# -- one instruction -----------------------------------------------------------------------------
+
+REGISTERS = Registers((*range(SRAM, SRAM + 13 * 0x100, 0x100), SRAM + 0x1000, 0, 0, 1 << 24))
+"""rN holds SRAM + 0x100 * N."""
+
+R, W = False, True
+CASES: dict[str, list[tuple[int, int, bool]]] = {
+    "ldr r0, [r1], #4": [(0x100, 4, R)],
+    "ldr r0, [r1, #4]!": [(0x104, 4, R)],
+    "ldr r0, [r1, #-4]": [(0xFC, 4, R)],
+    "ldrsb r0, [r1, #1]": [(0x101, 1, R)],
+    "ldrh r0, [r1, #2]": [(0x102, 2, R)],
+    "str r3, [sp, #-4]!": [(0xFFC, 4, W)],
+    "strb r3, [r2, #3]": [(0x203, 1, W)],
+    "strd r0, r1, [r2], #8": [(0x200, 4, W), (0x204, 4, W)],
+    "ldrd r0, r1, [r2, #-8]!": [(0x1F8, 4, R), (0x1FC, 4, R)],
+    "push {r0, r4, lr}": [(0xFF4, 4, W), (0xFF8, 4, W), (0xFFC, 4, W)],
+    "pop {r4, pc}": [(0x1000, 4, R), (0x1004, 4, R)],
+    "ldm r3!, {r1, r2}": [(0x300, 4, R), (0x304, 4, R)],
+    "stmdb r3!, {r1, r2}": [(0x2F8, 4, W), (0x2FC, 4, W)],
+    "ldrex r0, [r1, #4]": [(0x104, 4, R)],
+    "strexh r0, r1, [r2]": [(0x200, 2, W)],
+    "ldr r0, [pc, #8]": [],
+    "adds r0, r1, r2": [],
+    "pld [r1]": [],
+}
+
+
+def assemble(folder: Path, text: str) -> bytes:
+    """The bytes of some instructions."""
+    source, objects, raw = folder / "a.s", folder / "a.o", folder / "a.bin"
+    source.write_text(f".syntax unified\n.thumb\n.cpu cortex-m3\n{text}\n")
+    subprocess.run(["arm-none-eabi-as", source, "-o", objects], check=True, capture_output=True)
+    subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", objects, raw], check=True)
+    return raw.read_bytes()
+
+
+class _Flash(Image):
+    """Just code, from 0 on."""
+
+    def __init__(self, code: bytes) -> None:
+        self._code_bytes = code
+
+    def flash(self, address: int, length: int) -> bytes | None:
+        end = address + length
+        return self._code_bytes[address:end] if end <= len(self._code_bytes) else None
+
+
+def accesses_of(folder: Path, text: str, registers: Registers = REGISTERS) -> list[Access]:
+    """What one instruction touches."""
+    return list(Decoder(_Flash(assemble(folder, text))).at(0).accesses(registers.at(0)))
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_accesses(tmp_path: Path, text: str) -> None:
+    found = accesses_of(tmp_path, text)
+    assert [(a.address - SRAM, a.size, a.write) for a in found] == CASES[text]
+    assert all(a.exclusive == ("ex" in text) for a in found)
+
+
+def test_a_store_knows_its_data(tmp_path: Path) -> None:
+    (access,) = accesses_of(tmp_path, "strh r3, [r2]")
+    assert access.data == (SRAM + 0x300).to_bytes(4, "little")[:2]
+
+
+def test_a_bit_band_address_is_the_byte_of_its_bit(tmp_path: Path) -> None:
+    alias = Registers((0, 0x2200_0000 + 32 * 5 + 4 * 3, *REGISTERS.values[2:]))
+    (access,) = accesses_of(tmp_path, "str r0, [r1]", alias)
+    assert (access.address, access.size) == (SRAM + 5, 1)
+
+
+@pytest.mark.parametrize("zero", [False, True])
+def test_a_condition_that_does_not_hold_touches_nothing(tmp_path: Path, zero: bool) -> None:
+    # As at the second instruction of "it eq; ldreq r0, [r1]": ITSTATE is 0b0000_1000, cond EQ.
+    xpsr = 1 << 24 | zero << 30 | 0b10 << 10
+    here = Registers((*REGISTERS.values[:16], xpsr))
+    assert bool(accesses_of(tmp_path, "ldr r0, [r1]", here)) == zero
+
+
+MASKINGS = {
+    "cpsid i": Masks(True),
+    "cpsid f": Masks(faultmask=True),
+    "msr primask, r4": Masks(False),
+    "msr basepri, r5": Masks(basepri=0x20),
+}
+
+
+@pytest.mark.parametrize("text", MASKINGS)
+def test_masks(tmp_path: Path, text: str) -> None:
+    values = list(REGISTERS.values)
+    values[4], values[5] = 0, 0x20
+    instruction = Decoder(_Flash(assemble(tmp_path, text))).at(0)
+    assert instruction.does is Does.MASKS
+    assert instruction.masks(Registers(tuple(values)), Masks()) == MASKINGS[text]
+
+
+def test_basepri_holds_back_what_is_not_more_urgent() -> None:
+    assert [Masks(basepri=0x40).hold(priority) for priority in (0x20, 0x40, 0x60)] == [
+        *(False, True, True)
+    ]
+
+
+def test_footprints_meet_where_one_writes() -> None:
+    handler = Footprint(frozenset({4}), frozenset({8}))
+    for address, write, meets in ((4, R, False), (4, W, True), (8, R, True), (9, R, False)):
+        assert handler.meets(Access(address, 1, write)) == meets
+    assert handler.meets(Access(5, 4, R)) and not handler.meets(Access(9, 4, W))
+
+
+# -- the reference and its mutants ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Image]:
+    """Filled as tests ask."""
+    return {}
+
+
+def image_of(
+    images: dict[tuple[str, str], Image], factory: pytest.TempPathFactory, name: str, level: str
+) -> Image:
+    """A mutant at a level, built once."""
+    if (name, level) not in images:
+        folder = factory.mktemp("lab08") / f"{name}-{level}"
+        images[name, level] = build(folder, level, MUTANTS[name])
+    return images[name, level]
+
+
+@pytest.fixture
+def board(
+    images: dict[tuple[str, str], Image],
+    tmp_path_factory: pytest.TempPathFactory,
+    one_qemu: Qemu,
+    request: pytest.FixtureRequest,
+) -> Iterator[Board]:
+    """The reference at the level that the test's parameter names."""
+    image = image_of(images, tmp_path_factory, "reference", request.param)
+    with Machine(image.path, one_qemu) as machine:
+        yield Board(machine, image, Points({"poll": POLL}))
+
+
+LEVELS = ("O0", "Og", "O2", "Os")
+AT_ALL_LEVELS = pytest.mark.parametrize("board", LEVELS, indirect=True)
+
+
+def window_start(image: Image) -> int:
+    """Where the window of lab 08 begins."""
+    symbol = image.symbol(POLL)
+    assert symbol is not None
+    return symbol.address
+
+
+def objdump(image: Image) -> dict[int, str]:
+    """Address to mnemonic, as binutils see it."""
+    said = subprocess.run(
+        ["arm-none-eabi-objdump", "-d", image.path], capture_output=True, text=True, check=True
+    ).stdout
+    rows = re.findall(r"^ +([0-9a-f]+):\t[0-9a-f ]+\t(\S+)", said, re.MULTILINE)
+    return {int(address, 16): name for address, name in rows}
+
+
+@AT_ALL_LEVELS
+def test_the_window_is_what_the_core_did(board: Board) -> None:
+    """The trace's own check (memory is what the decoded stores make of it) did not complain, and
+    binutils agree about which instructions touch memory."""
+    trace = trace_window(board, window_start(board.image), BUTTON)
+    names = objdump(board.image)
+    assert 60 < len(trace.steps) < 400
+    for step in trace.steps:
+        if names[step.pc].endswith(("eq", "ne")):
+            continue  # in an IT block: whether it ran is what the trace's own check is about
+        stores = names[step.pc].startswith(("str", "stm", "push"))
+        assert any(access.write for access in step.accesses) == stores, names[step.pc]
+    exclusive = {s.pc for s in trace.steps if any(a.exclusive for a in s.accesses)}
+    assert exclusive and all("ex" in names[pc] for pc in exclusive)
+
+
+@AT_ALL_LEVELS
+def test_every_write_that_happened_was_decoded(board: Board) -> None:
+    """Step by step: the bytes of the variables that changed are among those said to be written."""
+    image, decoder = board.image, Decoder(board.image)
+    start, end = image.value("__data_start__"), image.value("__bss_end__")
+    board.reset()
+    board.wait_address(window_start(image))
+    before = board.read_memory(start, end - start)
+    while image.sites.get(board.pc) != "wfi":
+        said = decoder.at(board.pc).accesses(board.registers)
+        written = {byte for access in said if access.write for byte in access.bytes()}
+        board.step_instruction()
+        after = board.read_memory(start, end - start)
+        assert before is not None and after is not None
+        changed = {start + n for n in range(end - start) if before[n] != after[n]}
+        assert changed <= written
+        before = after
+
+
+@AT_ALL_LEVELS
+def test_statement_of_the_reference(board: Board) -> None:
+    seen = explore(board, window_start(board.image), BUTTON)
+    assert not seen.gaps
+    statement = seen.reduction.statement()
+    assert re.fullmatch(r"\d+ boundaries, \d+ classes, all explored", statement)
+    assert seen.reduction.classes < seen.reduction.boundaries / 5
+    assert seen.masked_device_places()
+    assert masked_device_places(seen.window) == []
+
+
+@pytest.mark.parametrize("board", ["Os"], indirect=True)
+def test_the_same_exploration_twice(board: Board) -> None:
+    first, second = (explore(board, window_start(board.image), BUTTON) for _ in range(2))
+    assert (first.reduction, first.steps) == (second.reduction, second.steps)
+
+
+# -- the sweep against it ------------------------------------------------------------------------
+
+
+def told_addresses(board: Board) -> tuple[int, ...]:
+    """What the handler executes after it has woken the task."""
+    board.reset()
+    board.wait_asleep()
+    board.press(BUTTON)
+    while not any(e.note == "woken" and e.exception for e in board.trace):
+        board.wait_events(len(board.trace) + 1)
+    told = []
+    for _ in range(LONGEST_HANDLER):
+        if not board.step_instruction().exception:
+            break
+        told.append(board.pc)
+    assert board.trace.of(Kind.ENTER)
+    return tuple(dict.fromkeys(told))
+
+
+def look(image: Image, qemu: Qemu) -> tuple[Exploration, Window]:
+    """What the witness says, and the window for the sweep."""
+    start = window_start(image)
+    with Machine(image.path, qemu) as machine:
+        board = Board(machine, image, Points({"poll": POLL}))
+        return explore(board, start, BUTTON), Window(start, BUTTON, LINE, told_addresses(board))
+
+
+def failed(placement: Placement) -> bool:
+    """Whether a press was not answered as it should."""
+    return placement.outcome not in (Outcome.OK, Outcome.UNSAVED)
+
+
+def representatives(placements: list[Placement], dependent: frozenset[int]) -> list[int]:
+    """For each placement the index of the one that stands for it."""
+    found, last = [], len(placements) - 1
+    for index in reversed(range(len(placements))):
+        place = placements[index].place
+        if place.moment is not Moment.BOUNDARY or place.pc in dependent:
+            last = index
+        found.append(last)
+    return found[::-1]
+
+
+def agree(image: Image, qemu: Qemu, harness: Path, every: int) -> bool:
+    """Reduced and brute force say the same of singles and, with every `every`-th first placement,
+    of pairs. Returns whether anything failed."""
+    seen, window = look(image, qemu)
+    dependent = seen.reduction.dependent
+    with Sweep(image, window, harness, qemu) as sweep:
+        singles = sweep.singles()
+        assert coverage(seen.window, singles).complete
+        stands = representatives(singles, dependent)
+        kept = chosen(singles, dependent)
+        assert [p.place for p in sweep.singles(dependent)] == [p.place for p in kept]
+        assert len(kept) == seen.reduction.classes
+        for index, placement in enumerate(singles):
+            assert placement.outcome == singles[stands[index]].outcome, hex(placement.place.pc)
+        reduced = {i: first_failure(sweep.seconds(singles[i], dependent)) for i in set(stands)}
+        for index in range(0, len(singles), every):
+            brute = sweep.seconds(singles[index])
+            assert bool(first_failure(brute)) == bool(reduced[stands[index]]), hex(
+                singles[index].place.pc
+            )
+        for index in sorted(set(stands))[:: max(1, every // 4)]:
+            check_earliest(sweep.seconds(singles[index]), reduced[index], dependent)
+        return any(map(failed, singles)) or any(reduced.values())
+
+
+def first_failure(placements: list[Placement]) -> Placement | None:
+    """The earliest placement that failed."""
+    return next(filter(failed, placements), None)
+
+
+def check_earliest(
+    brute: list[Placement], reduced: Placement | None, dependent: frozenset[int]
+) -> None:
+    """The earliest failing class is the same."""
+    stands = representatives(brute, dependent)
+    earliest = next((i for i, placement in enumerate(brute) if failed(placement)), None)
+    assert (earliest is None) == (reduced is None)
+    if earliest is not None and reduced is not None:
+        assert brute[stands[earliest]].place == reduced.place
+
+
+@pytest.fixture(scope="session")
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_harness(tmp_path_factory.mktemp("harness"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["Og", "Os"])
+@pytest.mark.parametrize("name", MUTANTS)
+def test_reduced_and_brute_force_agree(
+    images: dict[tuple[str, str], Image],
+    tmp_path_factory: pytest.TempPathFactory,
+    one_qemu: Qemu,
+    harness: Path,
+    name: str,
+    level: str,
+) -> None:
+    image = image_of(images, tmp_path_factory, name, level)
+    assert agree(image, one_qemu, harness, every=1) == (name != "reference")
+
+
+@pytest.mark.parametrize("name", ["late_acknowledge", "plain_counter"])
+def test_a_slice_of_reduced_and_brute_force_agrees(
+    images: dict[tuple[str, str], Image],
+    tmp_path_factory: pytest.TempPathFactory,
+    one_qemu: Qemu,
+    harness: Path,
+    name: str,
+) -> None:
+    image = image_of(images, tmp_path_factory, name, "Os")
+    assert agree(image, one_qemu, harness, every=20)
+
+
+def test_coverage_of_the_sweep(
+    images: dict[tuple[str, str], Image],
+    tmp_path_factory: pytest.TempPathFactory,
+    qemu: Qemu,
+    harness: Path,
+) -> None:
+    for level in LEVELS:
+        image = image_of(images, tmp_path_factory, "reference", level)
+        seen, window = look(image, qemu)
+        with Sweep(image, window, harness, qemu) as sweep:
+            singles = sweep.singles()
+        whole = coverage(seen.window, singles)
+        assert whole.complete and whole.percent == 100.0 and whole.masked
+        dropped = singles[7]
+        less = coverage(seen.window, [p for p in singles if p is not dropped])
+        assert less.missing == (dropped.place,) and less.percent < 100.0 and not less.complete
+        swapped = [singles[1], singles[0], *singles[2:]]
+        assert not coverage(seen.window, swapped).complete
