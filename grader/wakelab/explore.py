@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from wakelab.labs import Lab
 from wakelab.render import render_story, safe_text
 from wakelab.schedule import Schedule, confirm, play
 from wakelab.subject import Subject
-from wakelab.sweeping import Progress, Swept, schedules, sweep
+from wakelab.sweeping import Progress, Search, Swept, schedules
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +63,9 @@ def _search(subject: Subject, level: str, console: Console, *, pairs: bool, ever
     )
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         try:
-            return sweep(subject, level, pairs=pairs, every=every, progress=_progress(bar))
+            with Search(subject, level, os.cpu_count() or 1 if pairs else 1) as search:
+                told = _progress(bar)
+                return search.pairs(every=every, progress=told) if pairs else search.singles()
         except SweepError as unfit:
             raise UserError(f"the program cannot be swept: {unfit}") from unfit
 

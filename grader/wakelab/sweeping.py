@@ -6,16 +6,13 @@ answer is confirmed from outside (wakelab.schedule) before anybody is told.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from wakebench.board import Board, Points
-from wakebench.footprint import Coverage, chosen, coverage, explore
-from wakebench.machine import Machine
+from wakebench.footprint import chosen, coverage, explore
 from wakebench.sweep import Outcome, Place, Placement, Sweep, SweepError, Window, build_harness
 from wakebench.trace import Kind
 from wakelab.labs import checkout_root
@@ -65,26 +62,14 @@ class Swept:
         return self.boundaries + self.pairs
 
 
-def sweep(
-    subject: Subject,
-    level: str,
-    *,
-    pairs: bool,
-    every: bool = False,
-    progress: Progress | None = None,
-) -> Swept:
-    """Search the program at `level`. Raises SweepError where it cannot be swept."""
-    with Search(subject, level, pairs=pairs, every=every) as search:
-        return search.run(progress)
-
-
 class Search:
-    """The machines of one search. Make it in the main thread, then `run` it, once, in any.
+    """The machines of the search of one program at one level. Close it, or use it in a `with`.
 
-    `every`: all placements of pairs; else only those that stand for a class of equivalent ones.
+    Uses the subject's board at that level, too: not while a check is in the middle of a run on it.
+    Raises SweepError where the program cannot be swept.
     """
 
-    def __init__(self, subject: Subject, level: str, *, pairs: bool, every: bool = False) -> None:
+    def __init__(self, subject: Subject, level: str, machines: int) -> None:
         plan = subject.lab.sweep
         if plan is None:
             raise SweepError("the lab declares no window to sweep")
@@ -95,17 +80,15 @@ class Search:
         self._plan = plan
         self._subject = subject
         self._start = start.address
-        self._pairs = pairs
-        self._reduce = pairs and not every
+        self._found: list[Placement] | None = None
         self._owned = ExitStack()
+        harness = build_harness(checkout_root() / ".cache")
+        image = subject.image(level)
+        window = Window(start.address, subject.button, subject.line, (), plan.limit)
         try:
-            self._witness = self._owned.enter_context(Witness(subject, level))
-            harness = build_harness(checkout_root() / ".cache")
-            image = subject.image(level)
-            window = Window(start.address, subject.button, subject.line, (), plan.limit)
             self._sweeps = [
                 self._owned.enter_context(Sweep(image, window, harness, subject.qemu))
-                for _ in range((os.cpu_count() or 1) if pairs else 1)
+                for _ in range(machines)
             ]
         except BaseException:
             self.close()
@@ -121,91 +104,70 @@ class Search:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, progress: Progress | None = None) -> Swept:
-        """Search. Raises SweepError where the program cannot be swept."""
-        told = told_addresses(PressTest(self._subject, self._witness.board()))
-        for each in self._sweeps:
-            each.tell(told)
+    def singles(self) -> Swept:
+        """One press, at every boundary."""
         began = time.monotonic()
-        singles = self._sweeps[0].singles()
-        searched = time.monotonic() - began
-        if not any(p.place.pc == self._start for p in singles):
-            name = self._plan.window
-            raise SweepError(f"the program never came to {name} with interrupts enabled")
-        failing = [p for p in singles if p.outcome is not Outcome.OK]
-        if failing or not self._pairs:
-            return self._swept(singles, [], [(p.place,) for p in failing], "", searched)
-        only, statement, covered = self._classes(singles)
+        found = self._singles()
+        failing = [(p.place,) for p in found if p.outcome is not Outcome.OK]
+        statement = f"{len(found)} boundaries, all explored"
+        return self._swept([], failing, statement, time.monotonic() - began)
+
+    def _singles(self) -> list[Placement]:
+        if self._found is None:
+            test = PressTest(self._subject, self._subject.board(self._level))
+            told = told_addresses(test)
+            for each in self._sweeps:
+                each.tell(told)
+            self._found = self._sweeps[0].singles()
+            if not any(p.place.pc == self._start for p in self._found):
+                name = self._plan.window
+                raise SweepError(f"the program never came to {name} with interrupts enabled")
+        return self._found
+
+    def pairs(self, *, every: bool = False, progress: Progress | None = None) -> Swept:
+        """Two presses: all placements, or only those that stand for a class of equivalent ones."""
+        singles = self._singles()
+        board = self._subject.board(self._level)
+        explored = explore(board, self._start, self._subject.button)
+        reduction = explored.reduction
+        every = every or bool(reduction.gaps)
+        only = None if every else reduction.dependent
         firsts = singles if only is None else chosen(singles, only)
         began = time.monotonic()
         results = list(_seconds(self._sweeps, firsts, only, progress))
-        searched += time.monotonic() - began
-        bad = [
+        searched = time.monotonic() - began
+        failing = [
             (first.place, second.place)
             for first, seconds in results
             for second in seconds
             if second.outcome not in (Outcome.OK, Outcome.UNSAVED)
         ]
+        whole = f"{len(singles)} boundaries, all explored"
         tried = [second for _, seconds in results for second in seconds]
-        swept = self._swept(singles, tried, bad, statement, searched)
-        return replace(swept, coverage=covered.percent, masked=self._masked)
-
-    _masked: tuple[int, ...] = ()
-
-    def _classes(
-        self, singles: Sequence[Placement]
-    ) -> tuple[Collection[int] | None, str, Coverage]:
-        """What stands for all (None: everything is to be tried), in words, and the coverage."""
-        explored = explore(self._witness.board(), self._start, self._subject.button)
-        self._masked = tuple(explored.masked_device_places())
-        covered = coverage(explored.window, singles)
-        reduction = explored.reduction
-        if not self._reduce or reduction.gaps:
-            return None, f"{len(singles)} boundaries, all explored", covered
-        return reduction.dependent, reduction.statement(), covered
+        swept = self._swept(tried, failing, whole if every else reduction.statement(), searched)
+        return replace(
+            swept,
+            coverage=coverage(explored.window, singles).percent,
+            masked=tuple(explored.masked_device_places()),
+        )
 
     def _swept(
         self,
-        singles: Sequence[Placement],
         seconds: Sequence[Placement],
-        bad: Sequence[tuple[Place, ...]],
+        failing: Sequence[tuple[Place, ...]],
         statement: str,
         searched: float,
     ) -> Swept:
         return Swept(
             level=self._level,
-            boundaries=len(singles),
+            boundaries=len(self._found or ()),
             pairs=len(seconds),
             runs=_runs(self._sweeps),
-            failing=len(bad),
-            found=tuple(bad[:SHOWN]),
-            statement=statement or f"{len(singles)} boundaries, all explored",
+            failing=len(failing),
+            found=tuple(failing[:SHOWN]),
+            statement=statement,
             seconds=searched,
         )
-
-
-class Witness:
-    """A machine of the ordinary kind, without the harness, for a search alone."""
-
-    def __init__(self, subject: Subject, level: str) -> None:
-        image = subject.image(level)
-        self._machine = Machine(image.path, subject.qemu)
-        self._image = image
-        self._points = Points(dict(subject.lab.trace))
-        self._board: Board | None = None
-
-    def board(self) -> Board:
-        """Its board, freshly reset."""
-        if self._board is None:
-            self._board = Board(self._machine, self._image, self._points)
-        self._board.reset()
-        return self._board
-
-    def __enter__(self) -> Witness:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._machine.close()
 
 
 def told_addresses(test: PressTest) -> tuple[int, ...]:
