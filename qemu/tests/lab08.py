@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from wakebench.image import Image
@@ -27,7 +29,6 @@ LINK = (
 
 Changes = Mapping[str, tuple[tuple[str, str], ...]]
 """File name to pieces of text: (old, new). An old piece must be there exactly once."""
-Lab08 = Callable[..., Image]
 
 _LOOK = "    return atomic_exchange_explicit(&line->pressed, false, memory_order_acquire)"
 _REGISTER = "    atomic_waker_register(&line->waker, cx->waker);\n"
@@ -153,18 +154,40 @@ def changed(text: str, pieces: tuple[tuple[str, str], ...]) -> str:
     return text
 
 
-def build(folder: Path, level: str, changes: Changes) -> Image:
-    """Compile and link at `level`."""
-    folder.mkdir(parents=True)
-    sources = [*(ROOT / "lab/board").glob("*.c"), ROOT / "lab/async/future.c"]
-    sources += [p for n in ("04", "05", "07", "08") for p in (ROOT / "solution").glob(f"{n}-*/*.c")]
-    named = {source.name: source for source in sources}
-    for name, pieces in changes.items():
-        named[name] = folder / name
-        original = next(source for source in sources if source.name == name)
-        named[name].write_text(changed(original.read_text(), pieces))
-    elf = folder / "lab08.elf"
-    words = ["arm-none-eabi-gcc", *COMPILE, f"-{level}", *LINK, *map(str, sorted(named.values()))]
-    done = subprocess.run([*words, "-lgcc", "-o", str(elf)], capture_output=True, text=True)
+_kept = tempfile.TemporaryDirectory(prefix="lab08-")
+"""Objects of the sources as they are."""
+
+
+@cache
+def _sources() -> dict[str, Path]:
+    """File name to source."""
+    found = [*(ROOT / "lab/board").glob("*.c"), ROOT / "lab/async/future.c"]
+    found += [p for n in ("04", "05", "07", "08") for p in (ROOT / "solution").glob(f"{n}-*/*.c")]
+    return {source.name: source for source in found}
+
+
+@cache
+def _objects(level: str) -> dict[str, Path]:
+    """Source file name to its object."""
+    folder = Path(_kept.name) / level
+    folder.mkdir()
+    _gcc(level, "-c", *_sources().values(), folder=folder)
+    return {name: folder / name.replace(".c", ".o") for name in _sources()}
+
+
+def _gcc(level: str, *words: str | Path, folder: Path) -> None:
+    argv = ["arm-none-eabi-gcc", *COMPILE, f"-{level}", *map(str, words)]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
-    return Image(elf)
+
+
+def build(folder: Path, level: str, changes: Changes) -> Image:
+    """Compile what is changed, and link, at `level`."""
+    folder.mkdir(parents=True)
+    inputs = dict(_objects(level))
+    for name, pieces in changes.items():
+        inputs[name] = folder / name
+        inputs[name].write_text(changed(_sources()[name].read_text(), pieces))
+    ordered = [inputs[name] for name in sorted(inputs)]
+    _gcc(level, *LINK, *ordered, "-lgcc", "-o", "lab08.elf", folder=folder)
+    return Image(folder / "lab08.elf")

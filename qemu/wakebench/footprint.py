@@ -64,15 +64,23 @@ class Step:
 
 @dataclass(frozen=True)
 class WindowTrace:
-    """A run from the start of a window to the sleep at the WFI at `sleep`, without a press."""
+    """A run from the start of a window to the sleep at the WFI at `sleep`, without a press.
+    `sleep_masked`: interrupts are masked there, as they should be."""
 
     steps: tuple[Step, ...]
     sleep: int
+    sleep_masked: bool
     button: str
 
+    def open_steps(self) -> list[tuple[Place, Step]]:
+        """The places before an instruction at which an interrupt is let in, in order, and the
+        instruction; the WFI is one if it is not masked."""
+        wfi = Step(self.sleep, self.sleep_masked, (), 0, always=True)
+        return [each for each in _placed((*self.steps, wfi)) if not each[1].masked]
+
     def boundaries(self) -> list[Place]:
-        """The places before an instruction at which an interrupt is let in, in order."""
-        return [place for place, step in _placed(self.steps) if not step.masked]
+        """Those places."""
+        return [place for place, _ in self.open_steps()]
 
     def moments(self) -> list[Place]:
         """Those, and the two at the sleep."""
@@ -170,7 +178,7 @@ class Exploration:
     @property
     def reduction(self) -> Reduction:
         """Which placements stand for all."""
-        open_steps = [step for _, step in _placed(self.window.steps) if not step.masked]
+        open_steps = [step for _, step in self.window.open_steps()]
         classes = sum(is_dependent(step, self.footprint) for step in open_steps)
         dependent = frozenset(s.pc for s in self.steps if is_dependent(s, self.footprint))
         return Reduction(len(open_steps) + 2, classes + 2, dependent, self.gaps)
@@ -502,7 +510,7 @@ def _to_sleep(walker: _Walker, step: Callable[[_Walker], Step] = _Walker.step) -
     except Ended as ended:
         raise TraceError(f"the program does not come to a sleep: {ended}") from ended
     walker.memory.check(walker.board.registers.sp)
-    return WindowTrace(tuple(steps), walker.board.registers.pc, walker.button)
+    return WindowTrace(tuple(steps), walker.board.registers.pc, walker.masked, walker.button)
 
 
 # -- exploration ---------------------------------------------------------------------------------
@@ -601,8 +609,8 @@ class _Explorer:
         """Representatives of the first window's classes that no run has begun at."""
         found = [
             (place,)
-            for place, step in _placed(window.steps)
-            if not step.masked and is_dependent(step, self._footprint)
+            for place, step in window.open_steps()
+            if place.pc != window.sleep and is_dependent(step, self._footprint)
         ]
         return [presses for presses in found if presses not in self._done]
 
