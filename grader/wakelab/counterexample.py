@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from wakebench.footprint import TraceError
 from wakebench.image import Image
-from wakebench.sweep import Moment, Place
+from wakebench.sharing import racy
+from wakebench.sweep import Moment, Place, SweepError
 from wakelab.checking import Finding
 from wakelab.schedule import Schedule
 from wakelab.subject import Subject
@@ -22,12 +24,22 @@ def explain(schedule: Schedule, finding: Finding, subject: Subject) -> Finding:
     for number, place in enumerate(schedule.places, 1):
         places += _place(subject, schedule.level, place, number)
     finding.story = (*places, *(finding.story or subject.story()))
+    finding.why = " ".join([finding.why, *_unprotected(subject, schedule.level)])
     finding.level = schedule.level
     finding.seen += f" (make replay ID={schedule.id})"
     if finding.place is None:
         last = subject.place(schedule.places[-1].pc, schedule.level)
         finding.place = last or subject.place(schedule.places[0].pc, schedule.level)
     return finding
+
+
+def _unprotected(subject: Subject, level: str) -> list[str]:
+    """What the task and the interrupt share without protection, a sentence for each."""
+    try:
+        seen = subject.exploration(level)
+    except (SweepError, TraceError):
+        return []
+    return [each.sentence() + "." for each in racy(subject.image(level), seen)[:2]]
 
 
 def _place(subject: Subject, level: str, place: Place, number: int) -> list[str]:

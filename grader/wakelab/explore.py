@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wakebench.board import Unmet
+from wakebench.sharing import Protection, shared_objects
 from wakebench.sweep import SweepError
 from wakebench.trace import story
 from wakelab.built import built
@@ -39,6 +40,8 @@ def explore(
     with built(root, lab, folder, level) as subject:
         swept = _search(subject, level, console, pairs=pairs, every=every)
         _say_what_was_done(swept, console)
+        if pairs:
+            _say_what_is_shared(subject, level, console)
         for schedule in schedules(swept, lab.number):
             confirmed = confirm(schedule, subject)
             if confirmed is not None:
@@ -85,6 +88,14 @@ def _say_what_was_done(swept: Swept, console: Console) -> None:
     )
     console.print(swept.statement, markup=False)
     console.print(f"{rate}; {swept.failing} of {swept.places} placements fail", markup=False)
+
+
+def _say_what_is_shared(subject: Subject, level: str, console: Console) -> None:
+    """Every object that both the task and the interrupt touch, and what protects it."""
+    for each in shared_objects(subject.image(level), subject.exploration(level)):
+        console.print(f"shared: {each.name} ({each.type}): {each.protection}", markup=False)
+        if each.protection is Protection.RACY:
+            console.print(f"  {safe_text(each.sentence(), 600)}", markup=False)
 
 
 def _show(schedule: Schedule, finding: Finding, subject: Subject, console: Console) -> None:

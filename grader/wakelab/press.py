@@ -73,6 +73,12 @@ class PressTest:
         """Whether the pin lets edges out to the NVIC."""
         return bool(self.board.port(self.button).mask & self.bit)
 
+    @property
+    def set_up(self) -> bool:
+        """Whether the pin or its line in the NVIC has been switched on: before that an edge is no
+        press."""
+        return self.armed or self._enabled(self.irq)
+
     # -- stimuli ---------------------------------------------------------------------------------
 
     def settle(self) -> None:

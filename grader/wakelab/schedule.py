@@ -88,6 +88,8 @@ def play(schedule: Schedule, subject: Subject) -> Finding | None:
     test = PressTest(subject, subject.board(schedule.level))
     try:
         start = _go_to_last(test, schedule, subject)
+        if len(schedule.places) == 1 and not test.set_up:
+            return None  # before the button's first init an edge is no press
         press_and_judge(test, _moment(test, start), again=len(schedule.places) > 1)
     except Ended as ended:
         return test.explain(ended)

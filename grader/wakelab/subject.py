@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from wakebench.board import Board, Points
+from wakebench.footprint import Exploration, explore
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu
+from wakebench.sweep import SweepError
 from wakebench.trace import Event, Trace, story
 from wakelab.build import BuildResult
 from wakelab.labs import Lab
@@ -33,6 +35,7 @@ class Subject:
         self._owned = ExitStack()
         self._machines: dict[str, Machine] = {}
         self._images: dict[str, Image] = {}
+        self._explorations: dict[str, Exploration] = {}
         self._boards: dict[str, Board] = {}
         self._traces: list[Trace] = []
         self._latest: Board | None = None
@@ -95,6 +98,17 @@ class Subject:
             whole.update(trace.digest().encode())
         count, self._traces = len(self._traces), []
         return whole.hexdigest() if count else ""
+
+    def exploration(self, level: str = MAIN_LEVEL) -> Exploration:
+        """What the task and the interrupt touch, in the window that the lab sweeps; seen once."""
+        if level not in self._explorations:
+            window = self.lab.sweep.window if self.lab.sweep else ""
+            start = self.image(level).symbol(window)
+            if start is None:
+                raise SweepError(f"the program has no function {window}")
+            board = self.board(level)
+            self._explorations[level] = explore(board, start.address, self.button)
+        return self._explorations[level]
 
     # -- the lab's press -------------------------------------------------------------------------
 

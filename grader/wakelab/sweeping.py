@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from wakebench.footprint import chosen, coverage, explore
+from wakebench.footprint import chosen, coverage
 from wakebench.sweep import Outcome, Place, Placement, Sweep, SweepError, Window, build_harness
 from wakebench.trace import Kind
 from wakelab.labs import checkout_root
@@ -23,7 +23,7 @@ from wakelab.subject import Subject
 LONGEST_HANDLER = 400
 """Instructions of a handler that are looked at; what comes later is not known to have told."""
 
-SHOWN = 8
+SHOWN = 32
 """Failing placements that are tried from outside before the search is called unconfirmed."""
 
 Progress = Callable[[int, int, int], None]
@@ -60,6 +60,10 @@ class Swept:
     def places(self) -> int:
         """Placements tried."""
         return self.boundaries + self.pairs
+
+
+class ClockRuns(SweepError):
+    """Ticks come between the presses, and the sweep does not place them yet. No fault of anybody."""
 
 
 class Search:
@@ -116,6 +120,8 @@ class Search:
         if self._found is None:
             test = PressTest(self._subject, self._subject.board(self._level))
             told = told_addresses(test)
+            if test.board.clock_runs:
+                raise ClockRuns("the program's clock runs; the sweep knows no time")
             for each in self._sweeps:
                 each.tell(told)
             self._found = self._sweeps[0].singles()
@@ -127,8 +133,7 @@ class Search:
     def pairs(self, *, every: bool = False, progress: Progress | None = None) -> Swept:
         """Two presses: all placements, or only those that stand for a class of equivalent ones."""
         singles = self._singles()
-        board = self._subject.board(self._level)
-        explored = explore(board, self._start, self._subject.button)
+        explored = self._subject.exploration(self._level)
         reduction = explored.reduction
         every = every or bool(reduction.gaps)
         only = None if every else reduction.dependent

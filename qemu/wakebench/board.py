@@ -240,6 +240,11 @@ class Board:
         return self._core.qemu_version
 
     @property
+    def clock_runs(self) -> bool:
+        """Whether the program has switched SysTick and its interrupt on."""
+        return self._core.tick_on
+
+    @property
     def pc(self) -> int:
         """Address of the instruction that the core executes next."""
         return self._here.pc
