@@ -297,10 +297,12 @@ def _placements(records: Iterable[Sequence[int]]) -> Iterable[Placement]:
     """Records to placements. Strikes that met the same boundary as the one before are left out."""
     seen: Counter[tuple[int, int]] = Counter()
     previous: tuple[int, int] | None = None
+    before = 0
     for ticks, word, moment, lines, presses, nested in records:
         pc, outcome = word & 0x0FFF_FFFF, word >> 28
         key = (pc, moment)
-        if key != previous:
+        # With only some places chosen, the next time round a loop follows on the last one.
+        if key != previous or ticks != before + 1:
             seen[key] += 1
             yield Placement(
                 Place(pc, Moment(moment), seen[key]),
@@ -310,4 +312,4 @@ def _placements(records: Iterable[Sequence[int]]) -> Iterable[Placement]:
                 bool(nested),
                 ticks,
             )
-        previous = key
+        previous, before = key, ticks
