@@ -102,7 +102,7 @@ def press_and_judge(test: PressTest, moment: Moment, *, again: bool) -> None:
     one has not been reported yet, or only just.
     """
     in_poll = "poll" in test.board.open_roles
-    test.board.press(test.button)
+    test.strike()
     pressed_at = len(test.board.trace) - 1
     test.settle()
     try:

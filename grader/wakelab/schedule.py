@@ -88,8 +88,6 @@ def play(schedule: Schedule, subject: Subject) -> Finding | None:
     test = PressTest(subject, subject.board(schedule.level))
     try:
         start = _go_to_last(test, schedule, subject)
-        if len(schedule.places) == 1 and not test.set_up:
-            return None  # before the button's first init an edge is no press
         press_and_judge(test, _moment(test, start), again=len(schedule.places) > 1)
     except Ended as ended:
         return test.explain(ended)
@@ -115,7 +113,7 @@ def _go_to_last(test: PressTest, schedule: Schedule, subject: Subject) -> int:
     start = len(board.trace)
     for number, place in enumerate(schedule.places):
         if number:
-            board.press(test.button)
+            test.strike()
         _go_to(test, place, at_start=not number)
         if number:
             board.release(test.button)

@@ -63,7 +63,7 @@ class Swept:
 
 
 class ClockRuns(SweepError):
-    """Ticks come between the presses, and the sweep does not place them yet. No fault of anybody."""
+    """Ticks come between the presses, and the sweep does not place them yet: nobody's fault."""
 
 
 class Search:

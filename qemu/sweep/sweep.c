@@ -58,6 +58,7 @@ static struct {
     uint32_t strikes; /* made so far */
     uint32_t ticks;   /* of the varied strike */
     uint32_t presses;
+    uint32_t early; /* presses that may count or not */
     uint32_t lines;
     bool given_up;
     bool open; /* singles: the window has been reached */
@@ -71,6 +72,7 @@ struct saved {
     uint32_t primask;                    /* set at a masked WFI */
     uint32_t stack_size;
     uint32_t presses;
+    uint32_t early;
     uint32_t lines;
     uint32_t sense[4]; /* IS IBE IEV IM, before the press */
     uint32_t direction;
@@ -147,13 +149,25 @@ static bool in_map(const uint8_t *map, uint32_t pc)
     return pc / 16 < SWEEP_MAP && ((map[pc / 16] >> (pc / 2 % 8)) & 1u) != 0;
 }
 
+/* Before the button's first init an edge is no press, and during it, it may be one. */
+static bool is_set_up(void)
+{
+    return (button_port()->IM & sweep_job.mask) != 0 ||
+           ((NVIC->ISER[sweep_job.irq / 32] >> (sweep_job.irq % 32)) & 1u) != 0;
+}
+
 /* An edge that meets one still latched in RIS merges with it, and is no press of its own; unless a handler is under
  * way that has `told` the task already, and is about to acknowledge both. */
 static void press(bool told)
 {
     const bool latched = (button_port()->RIS & sweep_job.mask) != 0;
+    const bool early = run.strikes == 0 && !is_set_up();
     drive_pin(true);
     drive_pin(false);
+    if (early) {
+        run.early++;
+        return;
+    }
     if (latched ? told : (button_port()->RIS & sweep_job.mask) != 0) {
         run.presses++;
     }
@@ -183,6 +197,7 @@ static bool save(const uint32_t *registers, const uint32_t *frame)
     __asm__ volatile("mrs %0, primask" : "=r"(sweep_saved.primask));
     __asm__ volatile("mrs %0, basepri" : "=r"(sweep_saved.basepri));
     sweep_saved.presses = run.presses;
+    sweep_saved.early = run.early;
     sweep_saved.lines = run.lines;
     return true;
 }
@@ -215,6 +230,7 @@ __attribute__((noinline)) static void restore(void)
     restore_port();
     __asm__ volatile("msr basepri, %0" : : "r"(sweep_saved.basepri));
     run.presses = sweep_saved.presses;
+    run.early = sweep_saved.early;
     run.lines = sweep_saved.lines;
     run.phase = STRIKING;
     run.strikes = sweep_job.fixed;
@@ -274,7 +290,7 @@ static enum sweep_outcome judge(void)
     if (VTOR != (uint32_t)(uintptr_t)__sweep_vectors || GPTM0->CFG != 0) {
         return SWEEP_TAMPERED;
     }
-    return run.lines < run.presses ? SWEEP_LOST : run.lines > run.presses ? SWEEP_TWICE : SWEEP_OK;
+    return run.lines < run.presses ? SWEEP_LOST : run.lines > run.presses + run.early ? SWEEP_TWICE : SWEEP_OK;
 }
 
 /* Whether the next strike is the varied one. */
@@ -551,6 +567,7 @@ _Noreturn static void start_program(void)
     run.phase = STRIKING;
     run.strikes = 0;
     run.presses = 0;
+    run.early = 0;
     run.lines = 0;
     strike_in(sweep_job.fixed == 0 ? run.ticks : sweep_job.ticks[0]);
     power_on();

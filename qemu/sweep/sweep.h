@@ -66,6 +66,7 @@ struct sweep_job {
     uint32_t wfi[SWEEP_WFI_MAX]; /* addresses of its WFIs; unused: 0xffffffff */
     uint32_t port;        /* base address of the button's port */
     uint32_t mask;        /* its pin */
+    uint32_t irq;         /* its line in the NVIC */
     uint32_t memory;      /* the program's .data and .bss: address and bytes */
     uint32_t memory_size;
     uint32_t stack_end;   /* its initial stack pointer */

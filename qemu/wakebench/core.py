@@ -4,10 +4,11 @@ Why a journal: whether a program "runs for ever" must not depend on how fast the
 core has shown no sign for a while, or took long to, that is only a suspicion. The run is then
 repeated up to its last resume, the board's watchdog is armed as a counter of instructions (with
 `-icount`, virtual time is the number of instructions executed), and the core is let go again.
-Either it stops within the budget, and the host was just slow, or the watchdog stops the machine
-after an exact number of instructions. The watchdog is armed in no other run, because a running
-timer and a breakpoint stop do not mix: QEMU moves the virtual clock to the next deadline at such a
-stop.
+Either it stops within the budget, and the host was just slow, or the watchdog interrupts it after
+an exact number of instructions. For that its line is rewired to the NMI, which nothing masks, and
+whose handler has a breakpoint: to have QEMU pause the machine instead would let the core run on for
+as long as the host takes to do it. The watchdog is armed in no other run, because a running timer
+and a breakpoint stop do not mix: QEMU moves the virtual clock to the next deadline at such a stop.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ SRAM_PAINT = 0xA5
 """What memory holds at power on: nothing that looks like a zero or a valid pointer."""
 
 SCRATCH = SRAM + SRAM_SIZE - 4
+BX_LR = 0x4770
 MRS_R0_PSP = 0x8009_F3EF
 MRS_R0_PRIMASK = 0x8010_F3EF
 
@@ -47,14 +49,14 @@ LAST_RESORT_S = 30.0
 
 # Watchdog timer 0 and system control (LM3S6965 data sheet, "Watchdog Timer" and "System Control").
 WDT = 0x4000_0000
-WDT_LOAD, WDT_CTL, WDT_LOCK = WDT, WDT + 0x8, WDT + 0xC00
-WDT_UNLOCK_KEY = 0x1ACC_E551
-WDT_INTEN_RESEN = 3
+WDT_LOAD, WDT_CTL, WDT_ICR, WDT_RIS = WDT, WDT + 0x8, WDT + 0xC, WDT + 0x10
+WDT_INTEN = 1
 RCC, RCC2 = 0x400F_E060, 0x400F_E070
 
 # ARMv7-M system control space (ARM DDI 0403, B3.2).
 SYST_CSR = 0xE000_E010
-ICSR = 0xE000_ED04
+ICSR, VTOR = 0xE000_ED04, 0xE000_ED08
+NMI = 2
 ICSR_PENDSTSET, ICSR_PENDSTCLR = 1 << 26, 1 << 25
 SYST_ENABLE, SYST_TICKINT = 1, 2
 
@@ -82,6 +84,8 @@ class Core:
         self._journal: list[Callable[[], None] | _Go] = []
         self._own_breakpoints: set[int] = set()
         self._fixed_breakpoints: set[int] = set()
+        self._line: _WatchdogLine | None = None
+        self._armed = False
         self._probe.add_write_watch(SYST_CSR)
         self.tick_on = False
         self.ran_out = False
@@ -130,15 +134,19 @@ class Core:
     def _special_register(self, move_to_r0: int) -> int:
         """The core itself is made to read it; afterwards everything is as it was."""
         before = self._probe.registers()
-        word = self._qtest.read_word(SCRATCH)
-        self._qtest.write_word(SCRATCH, move_to_r0)
-        self._probe.set_register(PC, SCRATCH)
-        self._probe.step()
+        self._execute(move_to_r0)
         found = self._probe.registers()[0]
-        self._qtest.write_word(SCRATCH, word)
         self._probe.set_register(0, before[0])
         self._probe.set_register(PC, before.pc)
         return found
+
+    def _execute(self, instruction: int) -> None:
+        """Have the core execute an instruction that the program does not have."""
+        word = self._qtest.read_word(SCRATCH)
+        self._qtest.write_word(SCRATCH, instruction)
+        self._probe.set_register(PC, SCRATCH)
+        self._probe.step()
+        self._qtest.write_word(SCRATCH, word)
 
     # -- what does -------------------------------------------------------------------------------
 
@@ -152,6 +160,9 @@ class Core:
         for address in sorted(self._own_breakpoints):
             self._probe.remove_breakpoint(address)
         self._own_breakpoints.clear()
+        if self._armed and self._line is not None:
+            self._line.connect(self._line.usual)
+            self._armed = False
         self._probe.monitor("system_reset")
         self._qtest.fill(SRAM, SRAM_SIZE, SRAM_PAINT)
         self.pins.idle()
@@ -273,6 +284,9 @@ class Core:
         self._replay()
         self._arm_watchdog()
         stop = self._run_patiently()
+        if stop.why is Why.BREAK and self._counted_down():
+            self._execute(BX_LR)  # back to where the NMI came, as if it had not
+            return Stop(Why.WATCHDOG, stop.reply)
         if stop.why is Why.BREAK:
             # Innocent: the host was slow. Once more without the watchdog, which would disturb.
             self._replay()
@@ -303,17 +317,36 @@ class Core:
                 entry()
 
     def _arm_watchdog(self) -> None:
-        """Stop the machine when the core has executed the budget.
+        """Have an NMI when the core has executed the budget.
 
-        The watchdog acts at its second time-out, so each takes half of the budget. Its clock is the
-        system clock, whose period follows from RCC, RCC2 and a 200 MHz PLL as QEMU models it.
+        The watchdog's clock is the system clock, whose period follows from RCC, RCC2 and a 200 MHz
+        PLL as QEMU models it. Its time-out flag may be set already, from one of those moves of the
+        virtual clock: QEMU's watchdog runs from reset on.
         """
+        if self._line is None:
+            self._line = _WatchdogLine(self._probe)
+        self._line.connect(self._line.nmi)
+        self._armed = True
+        handler = self._nmi_handler()
+        if handler not in self._fixed_breakpoints | self._own_breakpoints:
+            self._probe.add_breakpoint(handler)
+            self._own_breakpoints.add(handler)
         rcc, rcc2 = self._qtest.read_word(RCC), self._qtest.read_word(RCC2)
         divisor = (rcc2 >> 23) & 0x3F if rcc2 >> 31 else (rcc >> 23) & 0xF
         period_ns = 5 * (divisor + 1)
-        self._qtest.write_word(WDT_LOCK, WDT_UNLOCK_KEY)
-        self._qtest.write_word(WDT_LOAD, max(1, self._budget.instructions // (2 * period_ns)))
-        self._qtest.write_word(WDT_CTL, WDT_INTEN_RESEN)
+        self._qtest.write_word(WDT_LOAD, max(1, self._budget.instructions // period_ns))
+        self._qtest.write_word(WDT_ICR, 1)
+        self._qtest.write_word(WDT_CTL, WDT_INTEN)
+
+    def _nmi_handler(self) -> int:
+        vector = self._probe.read(self._qtest.read_word(VTOR) + 4 * NMI, 4) or bytes(4)
+        return int.from_bytes(vector, "little") & ~1
+
+    def _counted_down(self) -> bool:
+        """Whether the core has stopped at the NMI that `_arm_watchdog` prepared."""
+        registers = self._probe.registers()
+        at_handler = registers.exception == NMI and registers.pc == self._nmi_handler()
+        return at_handler and bool(self._qtest.read_word(WDT_RIS))
 
 
 def _check_version(said: str) -> str:
@@ -328,6 +361,36 @@ def _check_version(said: str) -> str:
             "`make doctor` says how to get it."
         )
     return found[0]
+
+
+class _WatchdogLine:
+    """The wire from the watchdog to the core, which can be moved from its interrupt to the NMI."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+        paths = _paths(probe.monitor("info qom-tree"))
+        self._pin = f"{paths['luminary-watchdog']} sysbus-irq[0]"
+        self.nmi = f"{paths['armv7m_nvic']}/NMI[0]"
+        self.usual = self._connected()
+
+    def _connected(self) -> str:
+        return self._probe.monitor(f"qom-get {self._pin}").strip().strip('"')
+
+    def connect(self, line: str) -> None:
+        """Connect the watchdog to `line`, the path of an input."""
+        self._probe.monitor(f"qom-set {self._pin} {line}")
+        if self._connected() != line:
+            raise BenchError(f"this QEMU does not connect its watchdog to {line}")
+
+
+def _paths(tree: str) -> dict[str, str]:
+    """Path of the first object of each type, from the monitor's `info qom-tree`."""
+    found: dict[str, str] = {}
+    above: list[str] = []
+    for indent, name, kind in re.findall(r"^( *)/(\S+) \((\S+)\)", tree, re.MULTILINE):
+        above = [*above[: len(indent) // 2], name]
+        found.setdefault(kind, "/" + "/".join(above))
+    return found
 
 
 @dataclass(frozen=True)

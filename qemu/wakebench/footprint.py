@@ -25,7 +25,7 @@ from wakebench.decode import Access, Decoder, Does, Instruction, Masks
 from wakebench.errors import BenchError
 from wakebench.exceptions import FIRST_IRQ
 from wakebench.pin_names import BUTTONS
-from wakebench.pins import PORTS, PortState
+from wakebench.pins import PORT_IRQ, PORTS, PortState
 from wakebench.probe import Registers
 from wakebench.sweep import Moment, Place, Placement
 
@@ -33,8 +33,6 @@ Bytes = bytes | memoryview
 
 PORT_SIZE = 0x1000
 IPR = 0xE000_E400
-PORT_IRQ = {"A": 0, "B": 1, "C": 2, "D": 3, "E": 4, "F": 30, "G": 31}
-"""NVIC lines of the GPIO ports (LM3S6965 data sheet, table "Interrupts")."""
 BLOCK = 1024
 """Bytes that the gdbstub gives at a time."""
 

@@ -103,7 +103,7 @@ class Machine:
             # No semihosting: the bench answers calls on breakpoints. A BKPT where there is none, in
             # RAM for example, is a fault; QEMU would answer some calls itself, with target=gdb too.
             # One instruction is one nanosecond of virtual time: the watchdog counts instructions.
-            *("-icount", f"shift={wiring.shift},sleep=off", "-action", "watchdog=pause"),
+            *("-icount", f"shift={wiring.shift},sleep=off", "-action", "watchdog=none"),
         ]
         if wiring.beside is not None:
             argv += ["-device", f"loader,file={_quoted(str(wiring.beside))},cpu-num=0"]

@@ -27,6 +27,9 @@ PORTS = {
 }
 """Base addresses (LM3S6965 data sheet, memory map)."""
 
+PORT_IRQ = {"A": 0, "B": 1, "C": 2, "D": 3, "E": 4, "F": 30, "G": 31}
+"""NVIC lines of the GPIO ports (LM3S6965 data sheet, table "Interrupts")."""
+
 GPIO_IS = 0x404
 GPIO_IBE = 0x408
 GPIO_IEV = 0x40C

@@ -230,5 +230,5 @@ class Probe:
         except ConnectionLost:
             return Stop(Why.GONE, "")
         signal = reply[1:3]
-        why = {"02": Why.INTERRUPTED, "0e": Why.WATCHDOG}.get(signal, Why.BREAK)
+        why = Why.INTERRUPTED if signal == "02" else Why.BREAK
         return Stop(Why.GONE if reply[:1] in ("W", "X") else why, reply)

@@ -25,7 +25,7 @@ from wakebench.errors import BenchError
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu, Wiring
 from wakebench.pin_names import BUTTONS
-from wakebench.pins import PORTS, Pins
+from wakebench.pins import PORT_IRQ, PORTS, Pins
 from wakebench.probe import PC, Probe, Why
 from wakebench.qtest import Qtest
 
@@ -206,7 +206,15 @@ class Sweep:
         pin = BUTTONS[window.button]
         line = window.line.encode()[: TEXT - 1]
         words = [self._call_site(), *_padded(sleeps, WFI_MAX)]
-        words += [PORTS[pin.port], 1 << pin.number, start, end - start, stack, window.relive]
+        words += [
+            PORTS[pin.port],
+            1 << pin.number,
+            PORT_IRQ[pin.port],
+            start,
+            end - start,
+            stack,
+            window.relive,
+        ]
         return struct.pack(f"<{len(words)}I", *words) + line.ljust(TEXT, b"\0")
 
     # -- jobs ------------------------------------------------------------------------------------
