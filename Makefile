@@ -16,11 +16,13 @@ ID =
 MODE = pairs
 LEVEL = Og
 ALL =
+# Anything here: `make grade` sweeps pairs of presses, too.
+PAIRS =
 # Anything here: fewer runs in `make bench`.
 QUICK =
 # Anything here: `make grade` and `make script` also fail when not all is right.
 STRICT =
-export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK
+export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK PAIRS
 
 # Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
 export PYTHONUTF8 = 1
@@ -44,9 +46,9 @@ demo: $(READY)
 
 ##@ The exercises
 
-## Grade your work: [LAB=08] [SUBMISSION=folder] [STRICT=1: fail unless full marks]
+## Grade your work: [LAB=08] [SUBMISSION=folder] [PAIRS=1: two presses, too] [STRICT=1: fail unless full marks]
 grade: $(READY)
-	@$(PY) -m wakelab grade --lab "$$LAB" $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+	@$(PY) -m wakelab grade --lab "$$LAB" $${PAIRS:+--pairs} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
 ## Play a script of presses to your program: SCRIPT=file [LAB=08] [SUBMISSION=folder]
 script: $(READY)

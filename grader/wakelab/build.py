@@ -34,6 +34,9 @@ from wakelab.toolchain import Completed, Ending, Toolchain
 
 __all__ = ["LEVELS", "BuildResult", "Builder", "CompilerMessage", "Elf"]
 
+MAIN_LEVEL = "Og"
+"""The level whose instructions belong to source lines most clearly; most checks run there."""
+
 LEVELS = ("O0", "Og", "O2", "Os")
 
 MAX_MESSAGES = 20
@@ -580,6 +583,13 @@ def _publish(fresh: Path, folder: Path) -> None:
             ) from None
     for each in sorted(fresh.iterdir()):
         os.replace(each, folder / each.name)
+
+
+def merged(first: BuildResult, second: BuildResult) -> BuildResult:
+    """Two builds of the same sources, at other levels each, as one."""
+    messages = (*first.errors, *first.warnings, *second.errors, *second.warnings)
+    whole = _result((*first.elfs, *second.elfs), messages)
+    return replace(whole, omitted=whole.omitted + first.omitted + second.omitted)
 
 
 def _result(elfs: tuple[Elf, ...], messages: Iterable[CompilerMessage]) -> BuildResult:

@@ -28,6 +28,8 @@ class Spec:
     title: str
     points: int
     needs: tuple[str, ...]
+    mode: str = ""
+    """What has to be asked for, or declared in lab.toml, before the check runs; empty: nothing."""
 
 
 class Finding(Exception):
@@ -71,13 +73,13 @@ class _Named(Protocol):
 F = TypeVar("F", bound=Callable[..., None])
 
 
-def check(title: str, points: int, needs: Sequence[str] = ()) -> Callable[[F], F]:
+def check(title: str, points: int, needs: Sequence[str] = (), mode: str = "") -> Callable[[F], F]:
     """Mark a function as a check."""
 
     def mark(function: F) -> F:
         named: _Named = function
         identifier = named.__name__.removeprefix(PREFIX).replace("_", "-")
-        vars(function)[_SPEC] = Spec(identifier, title, points, tuple(needs))
+        vars(function)[_SPEC] = Spec(identifier, title, points, tuple(needs), mode)
         return function
 
     return mark

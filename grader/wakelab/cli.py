@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument(
         "submission", nargs="?", type=Path, help="folder with the files, or a checkout (yours)"
     )
+    grade.add_argument("--pairs", action="store_true", help="sweep pairs of presses, too")
     grade.add_argument(
         "--out", type=Path, help="folder for report.json and junit.xml (build/reports/LAB)"
     )
@@ -113,7 +114,8 @@ def _grade(options: argparse.Namespace) -> int:
 
     root = checkout_root()
     lab = load_lab(root, options.lab)
-    report = grade(root, lab, options.submission or lab.directory)
+    modes = ("pairs",) if options.pairs else ()
+    report = grade(root, lab, options.submission or lab.directory, modes)
     render_report(report, _console())
     from wakelab.junit import write_junit
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from wakebench.machine import find_qemu
 from wakebench.trace import Event, Kind, story
-from wakelab.build import Builder
+from wakelab.build import MAIN_LEVEL, Builder
 from wakelab.grade import grade
 from wakelab.labs import Lab
 from wakelab.render import render_report, render_story
 from wakelab.report import Verdict
-from wakelab.subject import MAIN_LEVEL, Subject
+from wakelab.subject import Subject
 from wakelab.submission import collect
 from wakelab.toolchain import find_toolchain
 

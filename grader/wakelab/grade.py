@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wakebench.machine import find_qemu
 from wakelab import __version__
-from wakelab.build import Builder, BuildResult
+from wakelab.build import LEVELS, MAIN_LEVEL, Builder
 from wakelab.errors import InfraError, UserError
 from wakelab.labs import Lab
 from wakelab.report import Report, make_report
@@ -25,34 +25,35 @@ if TYPE_CHECKING:
     from wakelab.subject import Subject
 
 
-def grade(root: Path, lab: Lab, path: Path) -> Report:
-    """Grade the submission in folder `path`. Raises UserError where there is nothing to grade."""
+def grade(root: Path, lab: Lab, path: Path, modes: Collection[str] = ()) -> Report:
+    """Grade the submission in folder `path`; `modes` of the sweep come on top of the lab's own.
+
+    Raises UserError where there is nothing to grade.
+    """
     submission = collect(lab, path)
     checks = checks_of(root, lab)
     qemu = find_qemu()
     toolchain = find_toolchain()
     with Builder(root, toolchain) as builder, ThreadPoolExecutor(1) as aside:
-        if submission.problem is None:
-            building = aside.submit(builder.build, lab, submission)
-            import wakelab.plugin  # noqa: F401  (pytest takes a while to import: do it meanwhile)
+        # The checks begin as soon as the first level is built; the others are built meanwhile.
+        building = aside.submit(builder.build, lab, submission, (MAIN_LEVEL,))
+        others = [level for level in LEVELS if level != MAIN_LEVEL]
+        rest = aside.submit(builder.build, lab, submission, others)
+        try:
+            from wakelab.subject import Subject  # these imports take a while, too
 
-            try:
-                build = building.result()
-            except BaseException:
-                builder.stop()
-                raise
-        else:
-            build = BuildResult((), (), ())
-        from wakelab.subject import Subject
-
-        with Subject(lab, submission, build, qemu) as subject:
-            plugin = _run_checks(checks, subject)
-            versions = {
-                "wakelab": __version__,
-                "gcc": toolchain.version,
-                "qemu": subject.qemu_version,
-                "python": platform.python_version(),
-            }
+            with Subject(lab, submission, building.result(), qemu, modes, rest) as subject:
+                plugin = _run_checks(checks, subject)
+                build = subject.complete()
+                versions = {
+                    "wakelab": __version__,
+                    "gcc": toolchain.version,
+                    "qemu": subject.qemu_version,
+                    "python": platform.python_version(),
+                }
+        except BaseException:
+            builder.stop()
+            raise
     hashes = {"submission": submission.sha256, **{f"elf-{e.level}": e.sha256 for e in build.elfs}}
     return make_report(
         lab.number,

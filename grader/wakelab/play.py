@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from wakebench.play import play
 from wakebench.script import ScriptError, load_script
 from wakebench.trace import story
+from wakelab.build import MAIN_LEVEL
 from wakelab.built import built
 from wakelab.errors import UserError
 from wakelab.labs import Lab
 from wakelab.render import render_story, safe_text
-from wakelab.subject import MAIN_LEVEL
 
 if TYPE_CHECKING:
     from rich.console import Console

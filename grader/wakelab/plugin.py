@@ -28,6 +28,13 @@ class ChecksPlugin:
         self._subject = subject
         self.results: list[CheckResult] = []
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave out the checks of modes that nobody asked for."""
+        items[:] = [item for item in items if self._wanted(spec_of(getattr(item, "obj", None)))]
+
+    def _wanted(self, spec: Spec | None) -> bool:
+        return spec is None or not spec.mode or spec.mode in self._subject.modes
+
     @pytest.fixture
     def subject(self) -> Subject:
         """The submission on its boards."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 
 from wakebench.board import Board, Points
@@ -12,13 +13,10 @@ from wakebench.image import Image
 from wakebench.machine import Machine, Qemu
 from wakebench.sweep import SweepError
 from wakebench.trace import Event, Trace, story
-from wakelab.build import BuildResult
+from wakelab.build import MAIN_LEVEL, BuildResult, merged
 from wakelab.labs import Lab
 from wakelab.report import Place
 from wakelab.submission import Submission
-
-MAIN_LEVEL = "Og"
-"""The level whose instructions belong to source lines most clearly; most checks run there."""
 
 LONGEST_STORY = 28
 """Lines of a story that fit on a screen beside the rest of a finding."""
@@ -27,10 +25,22 @@ LONGEST_STORY = 28
 class Subject:
     """Owns the machines. Boards are made when first asked for; close it, or use it in a `with`."""
 
-    def __init__(self, lab: Lab, submission: Submission, build: BuildResult, qemu: Qemu) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        submission: Submission,
+        build: BuildResult,
+        qemu: Qemu,
+        modes: Collection[str] = (),
+        rest: Future[BuildResult] | None = None,
+    ) -> None:
         self.lab = lab
         self.submission = submission
         self.build = build
+        """The build at MAIN_LEVEL; or at every level, where nothing is to follow."""
+        self._rest = rest
+        self.modes = frozenset({*modes, *(lab.sweep.modes if lab.sweep else ())})
+        """Modes of the sweep that are part of the grading."""
         self.qemu = qemu
         self._owned = ExitStack()
         self._machines: dict[str, Machine] = {}
@@ -40,11 +50,24 @@ class Subject:
         self._traces: list[Trace] = []
         self._latest: Board | None = None
         try:
-            for elf in build.elfs:  # all at once: each takes a moment to come up
-                self._machines[elf.level] = self._owned.enter_context(Machine(elf.path, qemu))
+            self._start_machines(build)
         except BaseException:
             self.close()
             raise
+
+    def _start_machines(self, build: BuildResult) -> None:
+        """All at once: each takes a moment to come up."""
+        for elf in build.elfs:
+            machine = Machine(elf.path, self.qemu)
+            self._machines[elf.level] = self._owned.enter_context(machine)
+
+    def complete(self) -> BuildResult:
+        """Wait for the other levels to be built, too; the whole build."""
+        if self._rest is not None:
+            rest, self._rest = self._rest.result(), None
+            self.build = merged(self.build, rest)
+            self._start_machines(rest)
+        return self.build
 
     def close(self) -> None:
         """End every machine."""
@@ -83,7 +106,7 @@ class Subject:
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """The levels that were built."""
+        """The levels that are built so far."""
         return tuple(self._machines)
 
     @property

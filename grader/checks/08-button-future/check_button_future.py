@@ -5,6 +5,7 @@ from __future__ import annotations
 from wakebench.board import Ended, Ending, Unmet
 from wakebench.trace import Kind
 from wakebench.when import When
+from wakelab.build import MAIN_LEVEL, BuildResult
 from wakelab.checking import Finding, check
 from wakelab.diagnosis import Mistake
 from wakelab.moments import (
@@ -18,7 +19,7 @@ from wakelab.moments import (
 )
 from wakelab.press import PressTest, blocks_in_handler, called, is_ready
 from wakelab.report import Place, Verdict
-from wakelab.subject import MAIN_LEVEL, Subject, tell
+from wakelab.subject import Subject, tell
 
 ENDLESS = (Ending.LOOP, Ending.POLLING)
 """Programs that do not sleep, and may answer a press all the same."""
@@ -38,9 +39,13 @@ def check_builds(subject: Subject) -> None:
             problem.what,
             hint=problem.next_step,
         )
-    if subject.build.ok:
+    _expect_build(subject, subject.build)
+
+
+def _expect_build(subject: Subject, build: BuildResult) -> None:
+    if build.ok:
         return
-    first = subject.build.errors[0]
+    first = build.errors[0]
     raise Finding(
         Verdict.BUILD,
         "no error from the compiler and the linker",
@@ -222,6 +227,7 @@ def check_two_quick(subject: Subject) -> None:
 @check("It works at -O0, -O2 and -Os as well", points=5, needs=["one-line"])
 def check_levels(subject: Subject) -> None:
     """Two presses, a quick one and a spurious wake at the other optimisation levels."""
+    _expect_build(subject, subject.complete())
     for level in subject.levels:
         test = PressTest(subject, subject.board(level))
         try:
@@ -249,12 +255,13 @@ def check_levels(subject: Subject) -> None:
 @check("The compiler has no warning", points=5, needs=["written"])
 def check_warnings(subject: Subject) -> None:
     """-Wall -Wextra -Wpedantic, at every level."""
-    if subject.build.warnings:
-        first = subject.build.warnings[0]
+    warnings = subject.complete().warnings
+    if warnings:
+        first = warnings[0]
         raise Finding(
             Verdict.WRONG,
             "no warning at -Wall -Wextra -Wpedantic",
-            f"{len(subject.build.warnings)} warnings; the first: {first.text}",
+            f"{len(warnings)} warnings; the first: {first.text}",
             hint="The compiler has seen something that you have not.",
             diagnosis=Mistake.WARNINGS,
             place=Place(first.file, first.line, subject.source_line(first.file, first.line)),

@@ -15,7 +15,7 @@ from wakebench.pin_names import BUTTONS
 from wakelab.benchmarks.bare import Bare, device_of
 from wakelab.benchmarks.reference import Reference
 from wakelab.benchmarks.row import Row, Step, part
-from wakelab.subject import MAIN_LEVEL
+from wakelab.build import MAIN_LEVEL
 
 TARGET = 5.0
 RUNS = 15
