@@ -96,7 +96,8 @@ check: $(READY)
 	done; echo "C: $(words $(C_FILES)) files without a warning at -O0, -Og, -O2 and -Os"
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run grader/*.sh && echo "shell: clean"; fi
 
-C_FILES = $(sort $(wildcard lab/board/*.c lab/async/*.c lab/[0-9]*/*.c solution/[0-9]*/*.c))
+C_FILES = $(sort $(wildcard lab/board/*.c lab/async/*.c lab/[0-9]*/*.c solution/[0-9]*/*.c \
+    qemu/sweep/*.c))
 CROSS_CC = arm-none-eabi-gcc -mcpu=cortex-m3 -mthumb -std=c11 -ffreestanding -Ilab/board -Ilab/async \
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 
