@@ -285,6 +285,7 @@ class Core:
         self._arm_watchdog()
         stop = self._run_patiently()
         if stop.why is Why.BREAK and self._counted_down():
+            self._qtest.write_word(WDT_ICR, 1)
             self._execute(BX_LR)  # back to where the NMI came, as if it had not
             return Stop(Why.WATCHDOG, stop.reply)
         if stop.why is Why.BREAK:
