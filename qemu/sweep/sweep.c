@@ -61,6 +61,7 @@ static struct {
     uint32_t early; /* presses that may count or not */
     uint32_t lines;
     bool given_up;
+    bool saved; /* just now, in the middle of a run */
     bool open; /* singles: the window has been reached */
     struct sweep_record record;
 } run;
@@ -71,6 +72,7 @@ struct saved {
     uint32_t sp;                         /* at the stacked frame */
     uint32_t primask;                    /* set at a masked WFI */
     uint32_t stack_size;
+    uint32_t strikes;
     uint32_t presses;
     uint32_t early;
     uint32_t lines;
@@ -196,6 +198,7 @@ static bool save(const uint32_t *registers, const uint32_t *frame)
     sweep_saved.enabled[1] = NVIC->ISER[1];
     __asm__ volatile("mrs %0, primask" : "=r"(sweep_saved.primask));
     __asm__ volatile("mrs %0, basepri" : "=r"(sweep_saved.basepri));
+    sweep_saved.strikes = run.strikes;
     sweep_saved.presses = run.presses;
     sweep_saved.early = run.early;
     sweep_saved.lines = run.lines;
@@ -205,7 +208,6 @@ static bool save(const uint32_t *registers, const uint32_t *frame)
 static void restore_port(void)
 {
     struct gpio *port = button_port();
-    port->IM = 0;
     port->DIR = sweep_saved.direction;
     drive_pin(true);
     port->IS = sweep_saved.sense[0];
@@ -223,6 +225,7 @@ __attribute__((noinline)) static void restore(void)
 {
     memcpy((void *)(uintptr_t)sweep_job.memory, sweep_saved.memory, sweep_job.memory_size);
     memcpy((void *)(uintptr_t)sweep_saved.sp, sweep_saved.memory + sweep_job.memory_size, sweep_saved.stack_size);
+    button_port()->IM = 0; /* first: what is still asked for cannot be cleared */
     NVIC->ICPR[0] = ~0u;
     NVIC->ICPR[1] = ~0u;
     NVIC->ISER[0] = sweep_saved.enabled[0];
@@ -233,14 +236,20 @@ __attribute__((noinline)) static void restore(void)
     run.early = sweep_saved.early;
     run.lines = sweep_saved.lines;
     run.phase = STRIKING;
-    run.strikes = sweep_job.fixed;
+    run.strikes = sweep_saved.strikes;
+}
+
+/* Whether the next strike is the varied one. */
+static bool varied(void)
+{
+    return run.strikes == sweep_job.fixed;
 }
 
 void sweep_restore(void);
 void sweep_restore(void)
 {
     restore();
-    strike_in(run.ticks);
+    strike_in(varied() ? run.ticks : sweep_job.ticks[run.strikes]);
 }
 
 __attribute__((naked)) static void resume_saved(void)
@@ -293,13 +302,8 @@ static enum sweep_outcome judge(void)
     return run.lines < run.presses ? SWEEP_LOST : run.lines > run.presses + run.early ? SWEEP_TWICE : SWEEP_OK;
 }
 
-/* Whether the next strike is the varied one. */
-static bool varied(void)
-{
-    return run.strikes == sweep_job.fixed;
-}
-
-/* A strike has been made, at `pc`; what is next? */
+/* A strike has been made, at `pc`; what is next? After a fixed one the run is saved, left and gone on with from there:
+ * so the next strike's ticks begin at the same instruction, whether they are counted for the first time or again. */
 static void after_strike(const uint32_t *registers, const uint32_t *frame, uint32_t pc)
 {
     if (varied()) {
@@ -309,10 +313,11 @@ static void after_strike(const uint32_t *registers, const uint32_t *frame, uint3
     }
     sweep_result.places[run.strikes] = pc;
     run.strikes++;
-    if (varied() && !save(registers, frame)) {
+    if (!save(registers, frame)) {
         finish(SWEEP_UNSAVED);
     }
-    strike_in(varied() ? run.ticks : sweep_job.ticks[run.strikes]);
+    run.saved = true;
+    sweep_unwind();
 }
 
 /* Whether a press at `pc` is wanted; where it is not, the run is given up. */
@@ -340,7 +345,7 @@ void sweep_strike(const uint32_t *registers, uint32_t *frame, uint32_t exc_retur
         if (!in_window(frame[PC]) || !is_chosen(frame[PC])) {
             give_up();
         }
-    } else if (nested && run.strikes + 1 == sweep_job.fixed) {
+    } else if (nested) {
         finish(SWEEP_UNSAVED);
     }
     press(nested && in_map(sweep_job.told, frame[PC]));
@@ -590,9 +595,22 @@ static void keep_record(void)
 
 static bool begun;
 
+/* Goes on with the saved run. */
+_Noreturn static void go_on(void)
+{
+    for (;;) {
+        __asm__ volatile("cpsie i\n\t"
+                         "svc 0");
+    }
+}
+
 /* After a run: note it, choose the next placement, start it. */
 _Noreturn void sweep_next(void)
 {
+    if (run.saved) {
+        run.saved = false;
+        go_on();
+    }
     if (begun) {
         keep_record();
         if (run.record.moment == SWEEP_BEFORE_SLEEP) {
@@ -608,8 +626,7 @@ _Noreturn void sweep_next(void)
         }
     }
     if (begun && sweep_job.fixed != 0) {
-        __asm__ volatile("cpsie i\n\t"
-                         "svc 0");
+        go_on();
     }
     begun = true;
     start_program();
@@ -661,6 +678,7 @@ void sweep_main(void)
     begun = false;
     run.open = false;
     run.given_up = false;
+    run.saved = false;
     run.record = (struct sweep_record){.moment = SWEEP_BEFORE_SLEEP};
     run.ticks = sweep_job.from;
     sweep_next();
