@@ -73,7 +73,7 @@ def test_one_press(bench: Bench) -> None:
     assert at[0] == place("Reset_Handler")
     assert [at[n] for n in (1, 2, 3, 7)] == [wfi] * 4
     assert board.image.name_at(at[4]) == "main", "what the handler interrupted"
-    assert board.image.flash(at[4] - 4, 4) == ISB, "where interrupts are enabled again"
+    assert board.image.flash(at[4], 4) == ISB, "right where interrupts are enabled again"
     assert [at[n] for n in (5, 6)] == [call] * 2, "the first place seen outside of the handler"
 
 

@@ -112,12 +112,12 @@ def press(board: Board) -> None:
 
 
 REQUESTS = {
-    "open": dict(OPERATION=0x01),
-    "remove": dict(OPERATION=0x0E),
-    "time": dict(OPERATION=0x11),
-    "system": dict(OPERATION=0x12, PARAMETER="&to_run"),
-    "command line": dict(OPERATION=0x15),
-    "unknown": dict(OPERATION=0x77),
+    "open": {"OPERATION": 0x01},
+    "remove": {"OPERATION": 0x0E},
+    "time": {"OPERATION": 0x11},
+    "system": {"OPERATION": 0x12, "PARAMETER": "&to_run"},
+    "command line": {"OPERATION": 0x15},
+    "unknown": {"OPERATION": 0x77},
 }
 
 

@@ -22,7 +22,7 @@ def test_every_pin_of_every_port(bench: Bench) -> None:
     board = bench("all_ports")
     board.wait_asleep()
     assert len(CHIP_NAMES) == 56
-    idle = {pin: 1 for pin in BUTTONS.values()}
+    idle = dict.fromkeys(BUTTONS.values(), 1)
     for name in CHIP_NAMES:
         level = 1 - idle.get(PINS[name], 0)
         for each in (level, 1 - level):

@@ -34,6 +34,8 @@ from wakebench.when import When
 
 EXC_RETURN = 0xF
 """Top four bits of LR at the first instruction of a handler (ARM DDI 0403, B1.5.8)."""
+BRANCH_TO_SELF = 0xE7FE
+
 EXC_RETURN_THREAD, EXC_RETURN_PSP = 1 << 3, 1 << 2
 """Bits of it: the exception interrupted thread mode; its frame is on the process stack."""
 
@@ -796,6 +798,8 @@ class Board:
         self._same_entries = self._same_entries + 1 if entry == self._last_entry else 1
         self._last_entry = entry
         if self._same_entries > self.limits.storm:
+            if self._halfword(self._here.pc) == BRANCH_TO_SELF:
+                self._end(Ending.LOOP, f"{name} begins with a loop without an end")
             self._end(Ending.STORM, f"{name} entered {self._same_entries} times in a row")
 
     def _frame(self) -> tuple[int, ...]:
