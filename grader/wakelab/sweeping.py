@@ -6,6 +6,7 @@ answer is confirmed from outside (wakelab.schedule) before anybody is told.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -84,6 +85,7 @@ class Search:
         self._plan = plan
         self._subject = subject
         self._start = start.address
+        self._prepared = False
         self._found: list[Placement] | None = None
         self._owned = ExitStack()
         harness = build_harness(checkout_root() / ".cache")
@@ -116,14 +118,21 @@ class Search:
         statement = f"{len(found)} boundaries, all explored"
         return self._swept([], failing, statement, time.monotonic() - began)
 
+    def prepare(self) -> None:
+        """Watch one press on the subject's board; `singles` and `pairs` do it if nobody has."""
+        if self._prepared:
+            return
+        test = PressTest(self._subject, self._subject.board(self._level))
+        told = told_addresses(test)
+        if test.board.clock_runs:
+            raise ClockRuns("the program's clock runs; the sweep knows no time")
+        for each in self._sweeps:
+            each.tell(told)
+        self._prepared = True
+
     def _singles(self) -> list[Placement]:
+        self.prepare()
         if self._found is None:
-            test = PressTest(self._subject, self._subject.board(self._level))
-            told = told_addresses(test)
-            if test.board.clock_runs:
-                raise ClockRuns("the program's clock runs; the sweep knows no time")
-            for each in self._sweeps:
-                each.tell(told)
             self._found = self._sweeps[0].singles()
             if not any(p.place.pc == self._start for p in self._found):
                 name = self._plan.window
@@ -173,6 +182,16 @@ class Search:
             statement=statement,
             seconds=searched,
         )
+
+
+def sweep_singles(subject: Subject, levels: Sequence[str]) -> list[Swept]:
+    """One press at every boundary, at several levels at once. Raises SweepError."""
+    with ExitStack() as stack:
+        searches = [stack.enter_context(Search(subject, level, 1)) for level in levels]
+        for search in searches:  # one after the other, so that the traces are in order
+            search.prepare()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(Search.singles, searches))
 
 
 def told_addresses(test: PressTest) -> tuple[int, ...]:

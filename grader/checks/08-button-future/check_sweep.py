@@ -12,7 +12,7 @@ from wakelab.checking import check
 from wakelab.counterexample import explain
 from wakelab.schedule import Schedule, confirm, play
 from wakelab.subject import Subject
-from wakelab.sweeping import ClockRuns, Search, Swept, schedules
+from wakelab.sweeping import ClockRuns, Search, Swept, schedules, sweep_singles
 
 
 @check(
@@ -22,13 +22,14 @@ from wakelab.sweeping import ClockRuns, Search, Swept, schedules
     mode="singles",
 )
 def check_singles(subject: Subject) -> None:
-    """One press at every instruction boundary of the wait."""
-    with Search(subject, MAIN_LEVEL, machines=1) as search:
-        try:
-            swept = search.singles()
-        except ClockRuns:
-            return  # what the other checks press from outside must do
-    _expect_nothing(subject, swept)
+    """One press at every instruction boundary of the wait, at every optimisation level."""
+    subject.complete()
+    try:
+        results = sweep_singles(subject, subject.levels)
+    except ClockRuns:
+        return  # what the other checks press from outside must do
+    for swept in results:
+        _expect_nothing(subject, swept)
 
 
 @check("Two presses, before any two instructions", points=0, needs=["singles"], mode="pairs")
