@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+from wakebench.board import Unmet
 from wakebench.footprint import chosen, coverage
 from wakebench.sweep import Outcome, Place, Placement, Sweep, SweepError, Window, build_harness
-from wakebench.trace import Kind
 from wakelab.labs import checkout_root
 from wakelab.press import PressTest
 from wakelab.schedule import Schedule
@@ -195,22 +195,24 @@ def sweep_singles(subject: Subject, levels: Sequence[str]) -> list[Swept]:
 
 
 def told_addresses(test: PressTest) -> tuple[int, ...]:
-    """Addresses that the handler executes after it has told the task of a press."""
+    """Addresses that the handler executes after it has told the task of a press, and only then: a
+    handler that goes round a loop comes to some both before and after."""
     board = test.board
     board.wait_asleep()
-    start = len(board.trace)
     board.press(test.button)
-    while not any(e.note == "woken" and e.exception for e in board.trace.since(start)):
-        board.wait_events(len(board.trace) + 1)
-        if board.trace[-1].kind is Kind.SLEEP:
-            return ()
-    told = []
+    try:
+        board.wait_handler(test.exception)
+    except Unmet:
+        return ()
+    entered = len(board.trace)
+    before: list[int] = []
+    told: list[int] = []
     for _ in range(LONGEST_HANDLER):
-        registers = board.step_instruction()
-        if not registers.exception:
+        has_told = any(e.note == "woken" and e.exception for e in board.trace.since(entered))
+        (told if has_told else before).append(board.pc)
+        if not board.step_instruction().exception:
             break
-        told.append(registers.pc)
-    return tuple(dict.fromkeys(told))
+    return tuple(pc for pc in dict.fromkeys(told) if pc not in before)
 
 
 def _seconds(
