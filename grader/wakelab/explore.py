@@ -40,7 +40,7 @@ def explore(
     with built(root, lab, folder, level) as subject:
         swept = _search(subject, level, console, pairs=pairs, every=every)
         _say_what_was_done(swept, console)
-        if pairs:
+        if pairs and not swept.failing:
             _say_what_is_shared(subject, level, console)
         for schedule in schedules(swept, lab.number):
             confirmed = confirm(schedule, subject)

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from wakebench.board import Unmet
-from wakebench.footprint import chosen, coverage
+from wakebench.board import Ended, Unmet
+from wakebench.footprint import TraceError, chosen, coverage
 from wakebench.sweep import Outcome, Place, Placement, Sweep, SweepError, Window, build_harness
 from wakelab.labs import checkout_root
 from wakelab.press import PressTest
@@ -123,7 +123,10 @@ class Search:
         if self._prepared:
             return
         test = PressTest(self._subject, self._subject.board(self._level))
-        told = told_addresses(test)
+        try:
+            told = told_addresses(test)
+        except (Ended, Unmet) as never:
+            raise SweepError(f"the program does not come to rest: {never}") from never
         if test.board.clock_runs:
             raise ClockRuns("the program's clock runs; the sweep knows no time")
         for each in self._sweeps:
@@ -140,9 +143,16 @@ class Search:
         return self._found
 
     def pairs(self, *, every: bool = False, progress: Progress | None = None) -> Swept:
-        """Two presses: all placements, or only those that stand for a class of equivalent ones."""
+        """Two presses: all placements, or only those that stand for a class of equivalent ones.
+        Where one press alone fails, that is the answer: nobody needs two.
+        """
         singles = self._singles()
-        explored = self._subject.exploration(self._level)
+        if any(single.outcome is not Outcome.OK for single in singles):
+            return self.singles()
+        try:
+            explored = self._subject.exploration(self._level)
+        except TraceError as lost:
+            raise SweepError(str(lost)) from lost
         reduction = explored.reduction
         every = every or bool(reduction.gaps)
         only = None if every else reduction.dependent
