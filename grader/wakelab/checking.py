@@ -66,6 +66,12 @@ class Finding(Exception):
         self.level = level
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 line`, `2 lines`, `2 presses`."""
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"{number} {noun if number == 1 else plural}"
+
+
 class _Named(Protocol):
     __name__: str
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from wakebench.board import Ended, Unmet
 from wakebench.pins import Edge
 from wakebench.trace import Event, Kind
-from wakelab.checking import Finding
+from wakelab.checking import Finding, counted
 from wakelab.diagnosis import Mistake
 from wakelab.press import PressTest, Why, called, flag_unseen, is_ready
 from wakelab.report import Verdict
@@ -121,7 +121,7 @@ def _lost(test: PressTest, moment: Moment, finding: Finding, why: Why, at: int) 
     return Finding(
         Verdict.LOST_WAKE,
         finding.expected,
-        f"{test.lines} lines; the program sleeps, and the press is lost",
+        f"{counted(test.lines, 'line')}; the program sleeps, and the press is lost",
         why=explanation,
         hint=hint,
         diagnosis=mistake,

@@ -15,7 +15,7 @@ from wakebench.exceptions import FIRST_IRQ
 from wakebench.pin_names import BUTTONS
 from wakebench.pins import PORT_IRQ, Edge, PortState
 from wakebench.trace import Event, Kind
-from wakelab.checking import Finding
+from wakelab.checking import Finding, counted
 from wakelab.diagnosis import Mistake, explain_ending
 from wakelab.report import Verdict
 from wakelab.subject import Subject
@@ -193,7 +193,9 @@ class PressTest:
         if events[-1].exception and ended.ending is Ending.LOOP:
             return blocks_in_handler(ended.detail, ended.pc)
         if self.board.port(self.button).sense & self.bit and self.entries > self.presses + MANY:
-            return self.level(f"{self.entries} interrupts for {self.presses} presses, and no end")
+            return self.level(
+                f"{counted(self.entries, 'interrupt')} for {counted(self.presses, 'press')}, and no end"
+            )
         if ready > self.presses + MANY:
             return self._endless_ready(ready)
         if ended.ending is Ending.POLLING and _wakes_itself(events):
@@ -219,7 +221,7 @@ class PressTest:
         return None
 
     def _endless_ready(self, times: int) -> Finding:
-        expected = f"{self.presses} times POLL_READY for {self.presses} presses"
+        expected = f"{self.presses} times POLL_READY for {counted(self.presses, 'press')}"
         seen = f"{times} times, and no end"
         if not self.presses:
             return Finding(
@@ -372,8 +374,8 @@ class PressTest:
         why, hint, mistake = self._why_too_many()
         return Finding(
             Verdict.DOUBLE,
-            f"{self.presses} lines for {self.presses} presses, {when}",
-            f"{self.lines} lines",
+            f"{counted(self.presses, 'line')} for {counted(self.presses, 'press')}, {when}",
+            f"{counted(self.lines, 'line')}",
             why=why,
             hint=hint,
             diagnosis=mistake,
@@ -413,8 +415,8 @@ class PressTest:
         why, hint, mistake = self._why_unheard(events[:at], events[at:])
         return Finding(
             Verdict.WRONG if mistake is Mistake.NO_LINE else Verdict.ASLEEP,
-            f"{self.presses} lines for {self.presses} presses, {when}",
-            f"{self.lines} lines; the program sleeps and will not wake",
+            f"{counted(self.presses, 'line')} for {counted(self.presses, 'press')}, {when}",
+            f"{counted(self.lines, 'line')}; the program sleeps and will not wake",
             why=why,
             hint=hint,
             diagnosis=mistake,

@@ -86,6 +86,7 @@ class Search:
         self._subject = subject
         self._start = start.address
         self._prepared = False
+        self._seconds = 0.0
         self._found: list[Placement] | None = None
         self._owned = ExitStack()
         harness = build_harness(checkout_root() / ".cache")
@@ -112,11 +113,10 @@ class Search:
 
     def singles(self) -> Swept:
         """One press, at every boundary."""
-        began = time.monotonic()
         found = self._singles()
         failing = [(p.place,) for p in found if p.outcome is not Outcome.OK]
         statement = f"{len(found)} boundaries, all explored"
-        return self._swept([], failing, statement, time.monotonic() - began)
+        return self._swept([], failing, statement, self._seconds)
 
     def prepare(self) -> None:
         """Watch one press on the subject's board; `singles` and `pairs` do it if nobody has."""
@@ -136,7 +136,9 @@ class Search:
     def _singles(self) -> list[Placement]:
         self.prepare()
         if self._found is None:
+            began = time.monotonic()
             self._found = self._sweeps[0].singles()
+            self._seconds = time.monotonic() - began
             if not any(p.place.pc == self._start for p in self._found):
                 name = self._plan.window
                 raise SweepError(f"the program never came to {name} with interrupts enabled")

@@ -6,7 +6,7 @@ from wakebench.board import Ended, Ending, Unmet
 from wakebench.trace import Kind
 from wakebench.when import When
 from wakelab.build import MAIN_LEVEL, BuildResult
-from wakelab.checking import Finding, check
+from wakelab.checking import Finding, check, counted
 from wakelab.diagnosis import Mistake
 from wakelab.moments import (
     Moment,
@@ -153,7 +153,7 @@ def check_spurious(subject: Subject) -> None:
             raise Finding(
                 Verdict.DOUBLE,
                 "no line: nobody pressed",
-                f"{test.lines - test.presses} lines after a spurious wake",
+                f"{counted(test.lines - test.presses, 'line')} after a spurious wake",
                 why="poll was called, and took that for the news. A wake is only a hint: anybody"
                 " may wake the task, for any reason.",
                 hint="What does poll look at before it says READY?",
@@ -439,7 +439,7 @@ def _press_before_init(test: PressTest) -> None:
         raise Finding(
             Verdict.DOUBLE,
             "no line for an edge from before the first init",
-            f"{test.lines} lines",
+            f"{counted(test.lines, 'line')}",
             why="An interrupt came although nobody had pressed since: the pin remembers edges in"
             " RIS from reset on, and one from before was kept.",
             hint="What may be set in RIS before you unmask the pin for the first time?",
