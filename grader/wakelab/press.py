@@ -193,9 +193,8 @@ class PressTest:
         if events[-1].exception and ended.ending is Ending.LOOP:
             return blocks_in_handler(ended.detail, ended.pc)
         if self.board.port(self.button).sense & self.bit and self.entries > self.presses + MANY:
-            return self.level(
-                f"{counted(self.entries, 'interrupt')} for {counted(self.presses, 'press')}, and no end"
-            )
+            many = counted(self.entries, "interrupt")
+            return self.level(f"{many} for {counted(self.presses, 'press')}, and no end")
         if ready > self.presses + MANY:
             return self._endless_ready(ready)
         if ended.ending is Ending.POLLING and _wakes_itself(events):
