@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 
 from wakebench.board import Ended, Unmet
+from wakebench.image import Symbol
 from wakebench.pins import Edge
 from wakebench.trace import Event, Kind
 from wakelab.checking import Finding, counted
@@ -43,9 +45,15 @@ def own_acts(subject: Subject, test: PressTest) -> frozenset[int]:
     """The acts in functions of the student's files; what was inlined into them counts, too."""
     image = test.board.image
 
+    @cache
+    def is_own(function: Symbol) -> bool:
+        # Not its first line alone: that may be of a header, as that of interrupts_mask().
+        addresses = range(function.address, function.address + max(function.size, 2), 2)
+        return any(subject.place(address) is not None for address in addresses)
+
     def own(address: int) -> bool:
         function = image.symbol_at(address)
-        return function is not None and subject.place(function.address) is not None
+        return function is not None and is_own(function)
 
     return frozenset(filter(own, image.acts))
 
