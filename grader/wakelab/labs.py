@@ -61,9 +61,9 @@ class Lab:
     builds_on: tuple[str, ...]
     trace: Mapping[str, str]
     press: Mapping[str, str] | None
-    sweep: SweepPlan | None
     directory: Path
     reference: Path
+    sweep: SweepPlan | None = None
 
 
 def checkout_root() -> Path:
@@ -159,9 +159,9 @@ def _read_lab(root: Path, folder: Path) -> Lab:
         builds_on=reader.names("builds_on", _NUMBER, 'two digits such as "04"', required=False),
         trace=reader.trace(),
         press=reader.press(),
-        sweep=reader.sweep(),
         directory=folder,
         reference=root / "solution" / folder.name,
+        sweep=reader.sweep(),
     )
 
 
