@@ -1,0 +1,62 @@
+/* The handler goes round its buttons until none asks any more. */
+#include "button_future.h"
+
+#include "atomic_waker.h"
+#include "interrupts.h"
+
+static const enum button order[] = {BUTTON_UP, BUTTON_SELECT};
+
+static struct {
+    struct atomic_waker waker;
+    atomic_bool pressed;
+    bool set_up;
+} lines[BUTTON_COUNT];
+
+void button_future_init(struct button_future *f, enum button b)
+{
+    const struct button_pin *pin = &button_pins[b];
+    f->future.poll = button_future_poll;
+    f->button = b;
+    if (!lines[b].set_up) {
+        lines[b].set_up = true;
+        button_setup(b);
+        register_modify(&pin->port->IM, pin->mask, 0);
+        register_modify(&pin->port->IS, pin->mask, 0);
+        register_modify(&pin->port->IBE, pin->mask, 0);
+        register_modify(&pin->port->IEV, pin->mask, 0);
+        pin->port->ICR = pin->mask;
+        nvic_enable(pin->irq);
+    }
+    const uint32_t before = interrupts_mask();
+    if (!lines[b].pressed) {
+        pin->port->IM |= pin->mask;
+    }
+    interrupts_restore(before);
+}
+
+poll_t button_future_poll(struct future *self, struct context *cx)
+{
+    const enum button b = ((struct button_future *)self)->button;
+    atomic_waker_register(&lines[b].waker, cx->waker);
+    return atomic_exchange(&lines[b].pressed, false) ? POLL_READY : POLL_PENDING;
+}
+
+void GPIOF_IRQHandler(void);
+void GPIOF_IRQHandler(void)
+{
+    bool again = true;
+    while (again) {
+        again = false;
+        for (unsigned i = 0; i < 2; i++) {
+            const enum button b = order[i];
+            const struct button_pin *pin = &button_pins[b];
+            if ((pin->port->MIS & pin->mask) != 0) {
+                pin->port->IM &= ~pin->mask;
+                pin->port->ICR = pin->mask;
+                lines[b].pressed = true;
+                atomic_waker_wake(&lines[b].waker);
+                again = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,507 @@
+"""The mutant campaign: does the sweep see every mistake, and no mistake where there is none?
+
+    .venv/bin/python grader/tests/campaign.py            # every mutant, every level
+    .venv/bin/python grader/tests/campaign.py --right    # the right solutions: nothing may be seen
+    .venv/bin/python grader/tests/campaign.py --slice    # the few that CI runs
+
+The mutants are in grader/corpus/sweep/mutants.toml. docs/contributors/mutants.md says what each
+column means, and why the equivalent ones are.
+
+One job is one program at one level, in a process of its own: build, every single press, every pair
+of presses until the first failure, and, where the sweep sees nothing, the lab's other checks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import hashlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from types import FrameType
+
+from wakebench.board import Ended, Unmet
+from wakebench.errors import BenchError
+from wakebench.image import Image
+from wakebench.machine import find_qemu
+from wakebench.sweep import (
+    Moment,
+    Outcome,
+    Placement,
+    Sweep,
+    SweepError,
+    Window,
+    build_harness,
+)
+from wakelab import build as rules
+from wakelab.build import LEVELS, MAIN_LEVEL, BuildResult, Elf
+from wakelab.grade import _run_checks
+from wakelab.labs import Lab, given_sources, load_lab
+from wakelab.press import PressTest
+from wakelab.report import Verdict
+from wakelab.subject import Subject
+from wakelab.submission import SourceFile, Submission
+from wakelab.sweeping import told_addresses
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPUS = ROOT / "grader" / "corpus" / "sweep"
+CACHE = ROOT / ".cache"
+LAB = "08"
+
+SLICE_LEVELS = ("Og", "Os")
+SLICE = (
+    "waker-never-same",
+    "state-stuck-after-both",
+    "queued-cleared-after-poll",
+    "sleep-unmasked",
+    "check-then-register",
+    "ack-late",
+    "handler-leaves-unmasked",
+    "main-awaits-once",
+    "relaxed-release",
+)
+SLICE_RIGHT = ("basepri", "looks-until-nothing", "turbo-waker")
+SLICE_FIRSTS = 8
+"""First presses of the slice, spread over the window; the campaign takes all of them."""
+
+PR_SET_PDEATHSIG = 1
+
+
+class Killed(StrEnum):
+    """What saw the mistake first."""
+
+    SINGLES = "singles"
+    PAIRS = "pairs"
+    CHECKS = "checks"
+    EQUIVALENT = "equivalent"
+    """Nothing did."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One replacement of a text that occurs once."""
+
+    file: str
+    find: str
+    replace: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One mistake in a reference. `at`: levels where something else kills it."""
+
+    id: str
+    idea: str
+    edits: tuple[Edit, ...]
+    killed_by: Killed
+    because: str = ""
+    at: Mapping[str, Killed] = field(default_factory=dict)
+
+    def expected(self, level: str) -> Killed:
+        """What kills it at `level`."""
+        return self.at.get(level, self.killed_by)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a job builds: the reference, with other text in some of its files. Paths are relative to
+    the checkout; a file that is not the reference's takes the place of one of the same name."""
+
+    id: str
+    texts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one job saw."""
+
+    id: str
+    level: str
+    killed: Killed
+    where: str = ""
+    """The first counterexample, or why there was no sweep."""
+    boundaries: int = 0
+    runs: int = 0
+    seconds: float = 0.0
+    """Of the search; the build is not in it."""
+    same: bool = False
+    """The code is the reference's, bit for bit."""
+
+
+# ---- what is there to try ------------------------------------------------------------------------
+
+
+def load_mutants(path: Path = CORPUS / "mutants.toml") -> list[Mutant]:
+    """The mutants, in the file's order. Raises ValueError where the file is not as it must be."""
+    found = [_mutant(table) for table in tomllib.loads(path.read_text("utf-8"))["mutant"]]
+    for name, times in Counter(mutant.id for mutant in found).items():
+        if times > 1:
+            raise ValueError(f"{name} is there twice")
+    return found
+
+
+def _mutant(table: Mapping[str, object]) -> Mutant:
+    name = str(table["id"])
+    known = {"id", "file", "idea", "find", "replace", "edit", "killed_by", "because", "at"}
+    if unknown := table.keys() - known:
+        raise ValueError(f"{name}: unknown {', '.join(sorted(unknown))}")
+    more, at = table.get("edit", []), table.get("at", {})
+    assert isinstance(more, list) and isinstance(at, dict)
+    edits = tuple(
+        Edit(str(each.get("file", table["file"])), str(each["find"]), str(each["replace"]))
+        for each in (table, *more)
+    )
+    levels = {level: Killed(killed) for level, killed in at.items()}
+    killed_by, because = Killed(str(table["killed_by"])), str(table.get("because", ""))
+    if (Killed.EQUIVALENT in (killed_by, *levels.values())) != bool(because):
+        raise ValueError(f"{name}: `because` belongs to what is equivalent, and to nothing else")
+    return Mutant(name, str(table["idea"]), edits, killed_by, because, levels)
+
+
+def mutate(mutant: Mutant) -> Program:
+    """The texts of a mutant. Raises ValueError where a `find` does not occur exactly once."""
+    texts: dict[str, str] = {}
+    for edit in mutant.edits:
+        text = texts.get(edit.file) or (ROOT / edit.file).read_text("utf-8")
+        if (times := text.count(edit.find)) != 1:
+            raise ValueError(f"{mutant.id}: {edit.find[:60]!r} occurs {times} times in {edit.file}")
+        texts[edit.file] = text.replace(edit.find, edit.replace)
+    return Program(mutant.id, texts)
+
+
+def right_solutions() -> list[Program]:
+    """Solutions that are right, each in its own way."""
+    folders = [CORPUS / "right", ROOT / "grader" / "corpus" / _lab().slug / "right"]
+    return [
+        Program(
+            f"{'' if folder == folders[0] else 'lab/'}{solution.name}",
+            {
+                f"solution/{_lab().slug}/{file.name}": file.read_text("utf-8")
+                for file in sorted(solution.glob("*.[ch]"))
+            },
+        )
+        for folder in folders
+        for solution in sorted(folder.iterdir())
+        if solution.is_dir()
+    ]
+
+
+@cache
+def _lab() -> Lab:
+    return load_lab(ROOT, LAB)
+
+
+# ---- building ------------------------------------------------------------------------------------
+
+
+def _sources() -> list[str]:
+    lab = _lab()
+    own = [lab.reference / name for name in lab.files if name.endswith(".c")]
+    return [str(p.relative_to(ROOT)) for p in (*given_sources(ROOT, lab), *own)]
+
+
+def _gcc(*argv: str) -> None:
+    done = subprocess.run(
+        ["arm-none-eabi-gcc", *argv], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-800:])
+
+
+def _compile(level: str, source: Path, target: Path) -> None:
+    includes = [f"-I{name}" for name in rules._INCLUDES]
+    own = ["-Ilab/board", f"-I{source.parent}"]
+    argv = [*rules._COMPILE, f"-{level}", *includes, *own, "-c", str(source), "-o", str(target)]
+    _gcc(*argv)
+
+
+def build_reference(folder: Path, level: str) -> Path:
+    """Compile and link the reference in `folder`, where `build_program` takes its objects from."""
+    for source in _sources():
+        _compile(level, ROOT / source, _object(folder, level, source))
+    return _link(folder / f"reference-{level}.elf", level, folder, {})
+
+
+def _object(folder: Path, level: str, source: str) -> Path:
+    return folder / f"{source.replace('/', '_')}.{level}.o"
+
+
+def build_program(program: Program, folder: Path, objects: Path, level: str) -> Path:
+    """Compile what differs from the reference, link it with the reference's objects."""
+    changed = {}
+    for name, text in program.texts.items():
+        source = folder / Path(name).name
+        source.write_text(text, "utf-8")
+    for name in program.texts:
+        if name.endswith(".c"):
+            changed[name] = folder / f"{Path(name).name}.o"
+            _compile(level, folder / Path(name).name, changed[name])
+    return _link(folder / f"{level}.elf", level, objects, changed)
+
+
+def _link(target: Path, level: str, objects: Path, changed: Mapping[str, Path]) -> Path:
+    files = [str(changed.get(s, _object(objects, level, s))) for s in _sources()]
+    script = ["-T", rules._SCRIPT]
+    _gcc(*rules._LINK, *script, *files, "-lgcc", "-o", str(target))
+    return target
+
+
+def _code(image: Image) -> bytes:
+    return b"".join(data for _, data in image._loaded)
+
+
+# ---- one job -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """One program at one level. `firsts`: how many first presses of a pair; 0: all."""
+
+    program: Program
+    level: str
+    objects: Path
+    firsts: int = 0
+    checks: bool = True
+
+
+def run_job(job: Job) -> Result:
+    """Build it, sweep it, and, where the sweep sees nothing, run the lab's other checks."""
+    with tempfile.TemporaryDirectory(prefix="wakelab-mutant-") as name:
+        folder = Path(name)
+        elf = build_program(job.program, folder, job.objects, job.level)
+        image = Image(elf)
+        same = _code(image) == _code(Image(job.objects / f"reference-{job.level}.elf"))
+        with _subject(job.program, elf) as subject:
+            started = time.monotonic()
+            result = _sweep_job(job, image, subject)
+            seconds = time.monotonic() - started
+            killed, where = result.killed, result.where
+            if killed is Killed.EQUIVALENT and job.checks and not same:
+                failed = _failed_check(subject)
+                killed, where = (Killed.CHECKS, failed) if failed else (killed, where)
+    return Result(
+        job.program.id, job.level, killed, where, result.boundaries, result.runs, seconds, same
+    )
+
+
+def _subject(program: Program, elf: Path) -> Subject:
+    """What the lab's checks are given. They do most of their work at one level; the image stands
+    for that one, whichever it was built at."""
+    lab = _lab()
+    files = []
+    for name in lab.files:
+        path = f"solution/{lab.slug}/{name}"
+        data = program.texts.get(path, (ROOT / path).read_text("utf-8")).encode()
+        files.append(SourceFile(name, data, hashlib.sha256(data).hexdigest()))
+    built = BuildResult((Elf(MAIN_LEVEL, elf, ""),), (), ())
+    return Subject(lab, Submission(program.id, tuple(files), "", None), built, find_qemu())
+
+
+def _sweep_job(job: Job, image: Image, subject: Subject) -> Result:
+    plan = _lab().sweep
+    start = image.symbol(plan.window) if plan else None
+    if plan is None or start is None:
+        return Result("", "", Killed.EQUIVALENT, "not swept: no window")
+    test = PressTest(subject, subject.board())
+    try:
+        told = told_addresses(test)
+    except (Ended, Unmet):
+        told = ()
+    if test.board.clock_runs:
+        return Result("", "", Killed.EQUIVALENT, "not swept: its clock runs")
+    window = Window(start.address, subject.button, subject.line, told, plan.limit, relive=True)
+    try:
+        with Sweep(image, window, build_harness(CACHE), find_qemu()) as sweep:
+            killed, where, boundaries = _search(sweep, image, job.firsts)
+            return Result("", "", killed, where, boundaries, sweep.runs)
+    except SweepError as error:
+        return Result("", "", Killed.EQUIVALENT, f"not swept: {error}")
+
+
+def _search(sweep: Sweep, image: Image, limit: int) -> tuple[Killed, str, int]:
+    singles = sweep.singles()
+    for single in singles:
+        if single.outcome is not Outcome.OK:
+            return Killed.SINGLES, tell(image, single), len(singles)
+    step = max(1, len(singles) // limit) if limit else 1
+    for first in [*singles[:-1:step], *singles[-1:]]:
+        for second in sweep.seconds(first):
+            if second.outcome is not Outcome.OK:
+                return Killed.PAIRS, tell(image, first, second), len(singles)
+    return Killed.EQUIVALENT, "", len(singles)
+
+
+def tell(image: Image, *places: Placement) -> str:
+    """A counterexample in a line: the outcome, and where the presses came."""
+    words = []
+    for each in places:
+        pc = each.place.pc
+        symbol = image.symbol_at(pc)
+        name = f"{symbol.name}+{pc - symbol.address:#x}" if symbol else f"{pc:#x}"
+        moment = {Moment.BEFORE_SLEEP: " (before the sleep)", Moment.ASLEEP: " (asleep)"}
+        nth = f" #{each.place.nth}" if each.place.nth > 1 else ""
+        words.append(f"{name}{nth}{moment.get(each.place.moment, '')}")
+    last = places[-1]
+    return f"{last.outcome.name} {last.lines}/{last.presses} at {', '.join(words)}"
+
+
+def _failed_check(subject: Subject) -> str:
+    """The first of the lab's checks that fails, without those that sweep; "" where none does."""
+    checks = ROOT / "grader" / "checks" / _lab().slug
+    with tempfile.TemporaryDirectory(prefix="wakelab-checks-") as name:
+        for file in checks.glob("check_*.py"):
+            if file.name != "check_sweep.py":
+                (Path(name) / file.name).symlink_to(file)
+        results = _run_checks(Path(name), subject).results
+    failed = (r for r in results if r.verdict is not Verdict.PASS)
+    return next((f"{r.verdict}: {r.title}" for r in failed), "")
+
+
+# ---- all jobs ------------------------------------------------------------------------------------
+
+
+def _worker_begins() -> None:
+    """A worker dies with its parent, leaves Ctrl-C to it, and ends in order when told to."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _worker_ends)
+
+
+def _worker_ends(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    global _stopping
+    _stopping = True
+    raise SystemExit(1)  # leaves every `with`, so no QEMU and no folder stays
+
+
+_stopping = False
+
+
+def _work(job: Job) -> Result:
+    if _stopping or os.getppid() == 1:
+        os._exit(1)
+    return run_job(job)
+
+
+def run_jobs(jobs: Sequence[Job], workers: int = 0) -> Iterator[Result]:
+    """Run jobs on all cores; results as they come. Nothing is left running, whatever happens."""
+    pool = ProcessPoolExecutor(workers or os.cpu_count(), initializer=_worker_begins)
+    try:
+        futures: dict[Future[Result], Job] = {pool.submit(_work, job): job for job in jobs}
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except (RuntimeError, BenchError, OSError) as error:
+                job = futures[future]
+                raise RuntimeError(f"{job.program.id} at -{job.level}: {error}") from error
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown()
+
+
+def make_jobs(
+    programs: Iterable[Program], levels: Sequence[str], objects: Path, *, few: bool = False
+) -> list[Job]:
+    """Every program at every level; builds the reference, and the harness, once. `few`: pairs for
+    some of the first presses only, and no checks."""
+    build_harness(CACHE)
+    for level in levels:
+        build_reference(objects, level)
+    firsts = SLICE_FIRSTS if few else 0
+    return [Job(p, level, objects, firsts, not few) for p in programs for level in levels]
+
+
+# ---- the command ---------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0: all is as mutants.toml says; 1: something is not; 130: interrupted."""
+    parser = argparse.ArgumentParser(description="Does the sweep see every mistake?")
+    parser.add_argument("--only", metavar="ID", action="append", help="this mutant or solution")
+    parser.add_argument("--level", choices=LEVELS, action="append", help="this level only")
+    parser.add_argument("--right", action="store_true", help="the right solutions instead")
+    parser.add_argument("--slice", action="store_true", help="the few that CI runs")
+    parser.add_argument("--workers", type=int, default=0, help="processes (one for each core)")
+    options = parser.parse_args(arguments)
+    mutants = {mutant.id: mutant for mutant in load_mutants()}
+    programs = right_solutions() if options.right else list(map(mutate, mutants.values()))
+    few = SLICE_RIGHT if options.right else SLICE
+    wanted = options.only or (few if options.slice else None)
+    programs = [p for p in programs if wanted is None or p.id in wanted]
+    levels = options.level or (SLICE_LEVELS if options.slice else LEVELS)
+    if not programs:
+        parser.error(f"nothing is called {' or '.join(wanted or ())}")
+
+    def expected(result: Result) -> Killed:
+        known = mutants.get(result.id)
+        return Killed.EQUIVALENT if known is None else known.expected(result.level)
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as Ctrl-C does
+    try:
+        with tempfile.TemporaryDirectory(prefix="wakelab-campaign-") as folder:
+            jobs = make_jobs(programs, levels, Path(folder), few=options.slice)
+            return _show(jobs, run_jobs(jobs, options.workers), expected)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _show(
+    jobs: Sequence[Job], results: Iterable[Result], expected: Callable[[Result], Killed]
+) -> int:
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+    console = Console()
+    order = {(job.program.id, job.level): at for at, job in enumerate(jobs)}
+    done: list[Result] = []
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("sweeping", total=len(jobs))
+        for result in results:
+            done.append(result)
+            bar.advance(task)
+            if not console.is_terminal:  # a log: as it comes, for runs that take long
+                console.print(f"{result.id} -{result.level}: {result.killed}", result.where)
+    table = Table("program", "level", "seen by", "first counterexample", "places", "runs")
+    wrong = 0
+    for result in sorted(done, key=lambda r: order[r.id, r.level]):
+        want = expected(result)
+        bad = result.killed is not want
+        wrong += bad
+        seen = "same code" if result.same else str(result.killed)
+        said = f"[bold red]{seen}, not {want}[/]" if bad else seen
+        where = result.where.replace("[", r"\[")
+        places = str(result.boundaries or "")
+        table.add_row(result.id, result.level, said, where, places, str(result.runs))
+    console.print(table)
+    counts = Counter(str(result.killed) for result in done)
+    runs, seconds = sum(r.runs for r in done), sum(r.seconds for r in done)
+    console.print(
+        f"{len(done)} programs: {', '.join(f'{n} {k}' for k, n in sorted(counts.items()))};"
+        f" {runs} runs, {runs / max(seconds, 1e-9):.0f} a second in one process;"
+        f" {wrong or 'nothing'} not as expected"
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""A slice of the mutant campaign: a few mistakes, a few right solutions, and the files themselves.
+
+The whole campaign is a command of its own: docs/contributors/mutants.md.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import campaign
+import pytest
+from campaign import Killed
+
+from wakelab import build
+from wakelab.build import LEVELS
+
+
+def test_the_mutants_can_be_made() -> None:
+    mutants = campaign.load_mutants()
+    for mutant in mutants:
+        campaign.mutate(mutant)
+    wrong = [m for m in mutants if m.killed_by is not Killed.EQUIVALENT]
+    assert len(wrong) >= 40
+    files = Counter(Path(m.edits[0].file).name for m in wrong)
+    for name in ("waker.c", "atomic_waker.c", "executor.c", "button_future.c", "main.c"):
+        assert files[name] >= 5, name
+    assert set(campaign.SLICE) <= {m.id for m in mutants}
+    assert {level for m in mutants for level in m.at} <= set(LEVELS)
+
+
+def test_a_mutant_whose_text_is_gone_is_refused() -> None:
+    edit = campaign.Edit("solution/08-button-future/main.c", "no such text", "")
+    mutant = campaign.Mutant("gone", "", (edit,), Killed.SINGLES)
+    with pytest.raises(ValueError, match="occurs 0 times"):
+        campaign.mutate(mutant)
+
+
+def test_a_mutant_is_equivalent_for_a_reason(tmp_path: Path) -> None:
+    table = "[[mutant]]\nid = 'x'\nfile = 'f'\nidea = ''\nfind = 'a'\nreplace = 'b'\n"
+    for words in ("killed_by = 'equivalent'", "killed_by = 'pairs'\nbecause = 'so'"):
+        (tmp_path / "mutants.toml").write_text(f"{table}{words}\n")
+        with pytest.raises(ValueError, match="because"):
+            campaign.load_mutants(tmp_path / "mutants.toml")
+
+
+def test_right_solutions_have_no_warning() -> None:
+    strict = ("-Wshadow", "-Wconversion", "-Werror", "-O2")
+    found = sorted((campaign.CORPUS / "right").glob("*/*.c"))
+    assert len({path.parent for path in found}) >= 12
+    for path in found:
+        argv = ["arm-none-eabi-gcc", *build._COMPILE, *strict, "-fsyntax-only", str(path)]
+        argv += [f"-I{campaign.ROOT / name}" for name in build._INCLUDES]
+        subprocess.run(argv, check=True)
+
+
+def test_slice_of_the_mutants(tmp_path: Path) -> None:
+    mutants = {m.id: m for m in campaign.load_mutants() if m.id in campaign.SLICE}
+    programs = [campaign.mutate(mutant) for mutant in mutants.values()]
+    jobs = campaign.make_jobs(programs, campaign.SLICE_LEVELS, tmp_path, few=True)
+    results = list(campaign.run_jobs(jobs))
+    assert len(results) == len(jobs) == 2 * len(campaign.SLICE)
+    for result in results:
+        expected = mutants[result.id].expected(result.level)
+        assert result.killed is expected, result
+
+
+def test_slice_of_the_right_solutions(tmp_path: Path) -> None:
+    programs = [p for p in campaign.right_solutions() if p.id in campaign.SLICE_RIGHT]
+    jobs = campaign.make_jobs(programs, campaign.SLICE_LEVELS, tmp_path, few=True)
+    results = list(campaign.run_jobs(jobs))
+    assert len(results) == 2 * len(campaign.SLICE_RIGHT)
+    assert [result for result in results if result.killed is not Killed.EQUIVALENT] == []
+    assert all(result.boundaries > 20 for result in results)

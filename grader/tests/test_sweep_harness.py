@@ -1,0 +1,316 @@
+"""The sweep's harness against what is seen from outside, and against broken copies of itself.
+
+`complaints` holds a harness against facts that it has no part in: a trace made in single steps on a
+machine without it, presses made from outside, and programs with a known mistake. The harness that
+is shipped gets none; each of its mutants gets one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import campaign
+import pytest
+
+import wakebench.sweep
+from wakebench.errors import BenchError
+from wakebench.footprint import trace_window
+from wakebench.image import Image
+from wakebench.machine import find_qemu
+from wakebench.sweep import (
+    RESULT_WORDS,
+    Moment,
+    Outcome,
+    Place,
+    Placement,
+    Sweep,
+    SweepError,
+    Window,
+    build_harness,
+)
+from wakelab.press import PressTest
+from wakelab.schedule import Schedule, play
+from wakelab.sweeping import told_addresses
+
+LEVEL = "Og"
+MAIN = "solution/08-button-future/main.c"
+WITNESS = """
+    /* As after power on, at every start: it says so with one line too many. */
+    static unsigned times;
+    const bool fresh = GPIOF->IM == 0 && GPIOF->RIS == 0 && GPIOF->DEN == 0 && GPIOF->PUR == 0 &&
+                       (NVIC->ISPR[0] & (1u << GPIOF_IRQn)) == 0 &&
+                       (NVIC->ISER[0] & (1u << GPIOF_IRQn)) == 0 &&
+                       (SYSTICK->CTRL & SYSTICK_CTRL_ENABLE) == 0 && SYSCTL->RCGC2 == 0 &&
+                       times++ == 0;
+    info(fresh ? "ready" : "Interrupt fired!");
+    info("Interrupt!");
+    GPIOE->IM = 0xff;
+    SYSTICK->LOAD = 0xffffff;
+    SYSTICK->CTRL = SYSTICK_CTRL_ENABLE | SYSTICK_CTRL_CLKSOURCE;
+
+    executor_spawn(&executor"""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A program, and what was seen of it from outside."""
+
+    image: Image
+    window: Window
+    boundaries: tuple[Place, ...] = ()
+    losing: frozenset[tuple[Place, ...]] = frozenset()
+    """Of the schedules that were played outside, those at which a press got lost."""
+    played: tuple[tuple[Place, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The programs that a harness is held against."""
+
+    right: Known
+    check_first: Known
+    """Looks before it registers: single presses get lost."""
+    ack_late: Known
+    """Acknowledges last: a second press in the handler gets lost."""
+    witness: Known
+    """Looks at its devices when it starts."""
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Facts]:
+    """All that is seen from outside, once."""
+    folder = tmp_path_factory.mktemp("harness")
+    campaign.build_reference(folder, LEVEL)
+    mutants = {mutant.id: mutant for mutant in campaign.load_mutants()}
+    text = (campaign.ROOT / MAIN).read_text("utf-8")
+    witness = text.replace("\n    executor_spawn(&executor", WITNESS)
+    assert witness != text
+    witness = witness.replace('info("Interrupt fired!")', 'info("Here: %s", "Interrupt fired!")')
+    yield Facts(
+        _look(folder, campaign.Program("right", {})),
+        _look(folder, campaign.mutate(mutants["check-then-register"]), singles=True),
+        _look(folder, campaign.mutate(mutants["ack-late"]), pairs=True),
+        _look(folder, campaign.Program("witness", {MAIN: witness})),
+    )
+
+
+def _look(
+    folder: Path, program: campaign.Program, *, singles: bool = False, pairs: bool = False
+) -> Known:
+    """Build a program, and look at it from outside."""
+    own = folder / program.id
+    own.mkdir()
+    elf = campaign.build_program(program, own, folder, LEVEL)
+    image = Image(elf)
+    with campaign._subject(program, elf) as subject:
+        start = image.symbol("button_future_poll")
+        assert start is not None
+        told = told_addresses(PressTest(subject, subject.board()))
+        window = Window(start.address, subject.button, subject.line, told)
+        trace = trace_window(subject.board(), start.address, subject.button)
+        played: list[tuple[Place, ...]] = []
+        if singles:
+            played = [(place,) for place in trace.moments()]
+        if pairs:
+            asleep = trace.moments()[-1]
+            played = [(asleep, place) for place in _handler(image)]
+        losing = [
+            places for places in played if play(Schedule("08", LEVEL, places), subject) is not None
+        ]
+        return Known(image, window, tuple(trace.moments()), frozenset(losing), tuple(played))
+
+
+def _handler(image: Image) -> list[Place]:
+    """The first time at each instruction of the handler itself: it has no loop."""
+    handler = image.symbol("GPIOF_IRQHandler")
+    assert handler is not None
+    inside = [a for a, _, _ in image._instructions() if handler.holds(a)]
+    return [Place(address, Moment.BOUNDARY, 1) for address in inside]
+
+
+# ---- what a harness is held against --------------------------------------------------------------
+
+
+def complaints(harness: Path, facts: Facts) -> Iterator[str]:
+    """What is wrong with a harness, the cheap questions first."""
+    try:
+        yield from _complaints(harness, facts)
+    except (SweepError, BenchError) as error:
+        yield f"it breaks down: {error}"
+
+
+def _complaints(harness: Path, facts: Facts) -> Iterator[str]:
+    right = facts.right
+    with Sweep(right.image, right.window, harness, find_qemu()) as sweep:
+        singles = sweep.singles()
+        yield from _counts(sweep)
+        if [p.place for p in singles] != list(right.boundaries):
+            yield "the places of single presses are not those of the trace"
+        if any(p.outcome is not Outcome.OK or (p.lines, p.presses) != (1, 1) for p in singles):
+            yield "a single press goes wrong in the program that is right"
+        if sweep.singles() != singles:
+            yield "the same job twice gives something else"
+        firsts = [*singles[::29], *singles[-2:]]
+        seconds = [sweep.seconds(first) for first in firsts]
+        yield from _counts(sweep)
+        if any(p.outcome is not Outcome.OK for found in seconds for p in found):
+            yield "a pair goes wrong in the program that is right"
+        if not any(p.presses == 1 for found in seconds for p in found):
+            yield "no two presses ever merge"
+        if [sweep.seconds(first) for first in reversed(firsts)] != seconds[::-1]:
+            yield "pairs depend on the jobs before"
+        for first, found in zip(firsts, seconds, strict=True):
+            yield from _chosen(sweep, [first], found)
+        yield from _triples(sweep, firsts[-1], seconds[-1])
+    yield from _known_mistakes(harness, facts)
+
+
+def _counts(sweep: Sweep) -> Iterator[str]:
+    """The harness's own sums."""
+    raw = sweep._qtest.read_block(sweep._symbol("sweep_result"), 4 * RESULT_WORDS)
+    runs, *rest = struct.unpack(f"<{RESULT_WORDS}I", raw)
+    counts, records = rest[:7], rest[7]
+    raw = sweep._qtest.read_block(sweep._symbol("sweep_records"), 12 * records)
+    outcomes = Counter(word >> 28 for _, word, _ in struct.iter_unpack("<III", raw))
+    if sum(counts) != runs or runs != records or counts != [outcomes[n] for n in range(7)]:
+        yield "the counters are not those of the records"
+    ticks = [t for t, _, _ in struct.iter_unpack("<III", raw)]
+    if any(b - a not in (0, 1) for a, b in zip(ticks, ticks[1:], strict=False)):
+        yield "a tick is left out"
+
+
+def _chosen(sweep: Sweep, fixed: list[Placement], found: list[Placement]) -> Iterator[str]:
+    """With only some places chosen, those are as without the choice."""
+    some = {p.place.pc for p in found[::7]}
+    wanted = [p for p in found if p.place.pc in some or p.place.moment is not Moment.BOUNDARY]
+    if sweep.placements(fixed, some) != wanted:
+        yield "chosen places end otherwise than among all"
+
+
+def _triples(sweep: Sweep, first: Placement, seconds: list[Placement]) -> Iterator[str]:
+    """The second press when the handler has just returned, with the pin masked; and at the end."""
+    last_nested = max(at for at, p in enumerate(seconds) if p.nested)
+    for second in (seconds[last_nested + 1], seconds[-1]):
+        thirds = sweep.placements((first, second))
+        yield from _counts(sweep)
+        if any(p.outcome is not Outcome.OK for p in thirds):
+            yield "a triple goes wrong in the program that is right"
+        yield from _chosen(sweep, [first, second], thirds)
+
+
+def _known_mistakes(harness: Path, facts: Facts) -> Iterator[str]:
+    known = facts.witness
+    with Sweep(known.image, known.window, harness, find_qemu()) as sweep:
+        if any(p.outcome is not Outcome.OK for p in sweep.singles()):
+            yield "a run does not start as after power on"
+        if any(p.outcome is not Outcome.OK for p in sweep.singles()[-1:]):
+            yield "a later job does not start as after power on"
+    known = facts.check_first
+    with Sweep(known.image, known.window, harness, find_qemu()) as sweep:
+        lost = {(p.place,) for p in sweep.singles() if p.outcome is Outcome.LOST}
+        if lost != known.losing:
+            yield "the single presses that get lost are not those that get lost outside"
+    known = facts.ack_late
+    with Sweep(known.image, known.window, harness, find_qemu()) as sweep:
+        first = sweep.singles()[-1]
+        pairs = {(first.place, p.place) for p in sweep.seconds(first) if p.outcome is Outcome.LOST}
+        if pairs & set(known.played) != known.losing:
+            yield "the pairs that get lost are not those that get lost outside"
+
+
+# ---- the harness, and its mutants ----------------------------------------------------------------
+
+
+def test_what_is_seen_from_outside(facts: Facts) -> None:
+    assert len(facts.right.boundaries) > 60
+    assert 5 < len(facts.check_first.losing) < len(facts.check_first.played) - 5
+    assert 0 < len(facts.ack_late.losing) < len(facts.ack_late.played)
+
+
+def test_the_harness_is_right(facts: Facts) -> None:
+    assert list(complaints(build_harness(campaign.CACHE), facts)) == []
+
+
+MUTANTS = {
+    "drops a placement": (
+        "            run.ticks++;",
+        "            run.ticks += run.ticks % 50 == 49 ? 2 : 1;",
+    ),
+    "keeps the memory of the run before": (
+        "    memcpy((void *)(uintptr_t)sweep_job.memory, sweep_saved.memory,"
+        " sweep_job.memory_size);\n",
+        "",
+    ),
+    "keeps the stack of the run before": (
+        "    memcpy((void *)(uintptr_t)sweep_saved.sp, sweep_saved.memory + sweep_job.memory_size,"
+        " sweep_saved.stack_size);\n",
+        "",
+    ),
+    "does not reset the devices": ("    reset_devices();\n    run.phase", "    run.phase"),
+    "clears what is pending while it is still asked for": (
+        "    button_port()->IM = 0; /* first: what is still asked for cannot be cleared */\n",
+        "",
+    ),
+    "does not clear what is pending": (
+        "    NVIC->ICPR[0] = ~0u;\n    NVIC->ICPR[1] = ~0u;\n    NVIC->ISER[0] = sweep_saved",
+        "    NVIC->ISER[0] = sweep_saved",
+    ),
+    "counts an edge that merges": (
+        "    if (latched ? told :",
+        "    if (latched ? true :",
+    ),
+    "counts no edge that is swallowed": (
+        "press(nested && in_map(sweep_job.told, frame[PC]));",
+        "press(false);",
+    ),
+    "counts every line": ("    return *wanted == '\\0';", "    return true;"),
+    "counts a line only from its beginning": (
+        "    for (; *text != '\\0'; text++) {",
+        "    for (; *text != '\\0'; text = \"\") {",
+    ),
+    "forgets lines of the first part": ("    run.lines = sweep_saved.lines;", "    run.lines = 0;"),
+    "forgets presses of the first part": (
+        "    run.presses = sweep_saved.presses;",
+        "    run.presses = 0;",
+    ),
+    "sees no loss": ("run.lines < run.presses ? SWEEP_LOST :", "false ? SWEEP_LOST :"),
+    "stops before the sleep": (
+        "sweep_result.ended = moment == SWEEP_ASLEEP;",
+        "sweep_result.ended = 1;",
+    ),
+    "does not open the pin's mask again": ("    port->IM = sweep_saved.sense[3];\n", ""),
+    "sleeps on what is pending": (
+        "    if ((ICSR & ICSR_VECTPENDING) != 0 &&",
+        "    if (false && (ICSR & ICSR_VECTPENDING) != 0 &&",
+    ),
+    "writes only the first failures down": (
+        "    sweep_result.runs++;",
+        "    if (run.record.outcome == SWEEP_LOST && sweep_result.counts[SWEEP_LOST] > 4) {\n"
+        "        return;\n    }\n    sweep_result.runs++;",
+    ),
+    "counts a run that was none": (
+        "        run.given_up = false;\n        return;",
+        "        run.given_up = false;\n        sweep_result.runs++;\n        return;",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_broken_harness_is_caught(
+    name: str, facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, replacement = MUTANTS[name]
+    sources = tmp_path / "sweep"
+    shutil.copytree(wakebench.sweep.SOURCES, sources)
+    text = (sources / "sweep.c").read_text("utf-8")
+    assert text.count(find) == 1
+    (sources / "sweep.c").write_text(text.replace(find, replacement), "utf-8")
+    monkeypatch.setattr(wakebench.sweep, "SOURCES", sources)
+    monkeypatch.setattr(wakebench.sweep, "JOB_TIMEOUT_S", 10.0)
+    harness = build_harness(tmp_path)
+    assert next(complaints(harness, facts), "") != ""
