@@ -293,6 +293,7 @@ import signal, sys
 from pathlib import Path
 from wakebench.core import Budget, Core
 from wakebench.machine import Machine, Qemu
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 with Machine(Path(sys.argv[1]), Qemu(tuple(sys.argv[3:]))) as machine:
     core = Core(machine, Budget())
     if sys.argv[2] == "running":
