@@ -516,6 +516,7 @@ def test_ctrl_c_ends_every_process_and_leaves_no_folder(tmp_path: Path, delay: f
     )
     compiler.chmod(0o755)
     program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from pathlib import Path; from wakelab.build import Builder\n"
         "from wakelab.labs import load_lab; from wakelab.submission import collect\n"
         "from wakelab.toolchain import find_toolchain\n"
