@@ -25,7 +25,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -383,18 +383,14 @@ def _worker_begins() -> None:
 
 def _worker_ends(_number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    global _stopping
-    _stopping = True
     raise SystemExit(1)  # leaves every `with`, so no QEMU and no folder stays
 
 
-_stopping = False
-
-
 def _work(job: Job) -> Result:
-    if _stopping or os.getppid() == 1:
-        os._exit(1)
-    return run_job(job)
+    try:
+        return run_job(job)
+    except SystemExit:
+        os._exit(1)  # the pool would have the worker wait for its next job, for ever
 
 
 def run_jobs(jobs: Sequence[Job], workers: int = 0) -> Iterator[Result]:
@@ -418,15 +414,25 @@ def run_jobs(jobs: Sequence[Job], workers: int = 0) -> Iterator[Result]:
 
 
 def make_jobs(
-    programs: Iterable[Program], levels: Sequence[str], objects: Path, *, few: bool = False
+    programs: Iterable[Program],
+    levels: Sequence[str],
+    objects: Path,
+    *,
+    checked: Collection[str] = LEVELS,
+    few: bool = False,
 ) -> list[Job]:
-    """Every program at every level; builds the reference, and the harness, once. `few`: pairs for
-    some of the first presses only, and no checks."""
+    """Every program at every level; builds the reference, and the harness, once. `checked`: levels
+    at which the checks look at what the sweep lets pass. `few`: pairs for some of the first presses
+    only, and no checks."""
     build_harness(CACHE)
     for level in levels:
         build_reference(objects, level)
     firsts = SLICE_FIRSTS if few else 0
-    return [Job(p, level, objects, firsts, not few) for p in programs for level in levels]
+    return [
+        Job(program, level, objects, firsts, level in checked and not few)
+        for program in programs
+        for level in levels
+    ]
 
 
 # ---- the command ---------------------------------------------------------------------------------
@@ -457,7 +463,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as Ctrl-C does
     try:
         with tempfile.TemporaryDirectory(prefix="wakelab-campaign-") as folder:
-            jobs = make_jobs(programs, levels, Path(folder), few=options.slice)
+            checked = (MAIN_LEVEL,) if options.right else LEVELS  # as in a grading
+            jobs = make_jobs(programs, levels, Path(folder), checked=checked, few=options.slice)
             return _show(jobs, run_jobs(jobs, options.workers), expected)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

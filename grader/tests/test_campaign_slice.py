@@ -27,6 +27,8 @@ def test_the_mutants_can_be_made() -> None:
     for name in ("waker.c", "atomic_waker.c", "executor.c", "button_future.c", "main.c"):
         assert files[name] >= 5, name
     assert set(campaign.SLICE) <= {m.id for m in mutants}
+    text = (campaign.ROOT / "docs" / "contributors" / "mutants.md").read_text("utf-8")
+    assert [m.id for m in mutants if f"| {m.id} |" not in text and f"**{m.id}**" not in text] == []
     assert {level for m in mutants for level in m.at} <= set(LEVELS)
 
 
