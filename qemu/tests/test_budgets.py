@@ -76,7 +76,7 @@ def outcome(board: Board, run: Callable[[Board], None] = press) -> tuple[str, st
 
 # -- verdicts ------------------------------------------------------------------------------------
 
-SMALL = Limits(Budget(200_000), polls=4, storm=8, stops=25)
+SMALL = Limits(Budget(200_000), polls=2, storm=8, stops=15)
 ENDINGS: list[tuple[str, dict[str, str | int], Points, Ending | None]] = [
     ("sleeper", {}, Points(), None),
     ("sleeper_unmasked", {}, Points(), None),
