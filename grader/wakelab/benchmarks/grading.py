@@ -24,7 +24,7 @@ STEPS = WARM_UP + RUNS + STAMPED_RUNS
 PARTS = (
     ("Python itself", "spawned", "started"),
     ("imports up to the build", "started", "build began"),
-    ("build", "build began", "build ended"),
+    ("build of the first level", "build began", "build ended"),
     ("machines started", "build ended", "checks began"),
     ("checks on the bench", "checks began", "checks ended"),
     ("report, exit", "checks ended", "gone"),
