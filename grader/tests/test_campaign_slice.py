@@ -5,6 +5,7 @@ The whole campaign is a command of its own: docs/contributors/mutants.md.
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -75,3 +76,11 @@ def test_slice_of_the_right_solutions(tmp_path: Path) -> None:
     assert len(results) == 2 * len(campaign.SLICE_RIGHT)
     assert [result for result in results if result.killed is not Killed.EQUIVALENT] == []
     assert all(result.boundaries > 20 for result in results)
+
+
+def test_the_checks_see_nothing_at_another_level(tmp_path: Path) -> None:
+    """The way of this one comes three times to the same store, where the bench lost count once."""
+    [program] = [p for p in campaign.right_solutions() if p.id == "flat-switch"]
+    [job] = campaign.make_jobs([program], ["Os"], tmp_path)
+    result = campaign.run_job(dataclasses.replace(job, firsts=1))
+    assert result.killed is Killed.EQUIVALENT, result

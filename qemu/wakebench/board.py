@@ -361,6 +361,9 @@ class Board:
         """Run until the core is about to execute the instruction at one of `addresses`: which?"""
         if self._here.pc in addresses and self._at is _At.RUNNING:
             self._unexecuted.add(self._key())
+        if not self._here.exception:
+            # Nothing is interrupted: what else was left to execute has been, with no breakpoint.
+            self._unexecuted &= {self._key()}
         before = self._moves
         added = [address for address in addresses if self._core.breakpoint(address)]
         try:
