@@ -358,6 +358,23 @@ def test_wait_symbol_again_in_a_loop(bench: Bench) -> None:
         assert len(board.trace.lines()) == count
 
 
+def test_wait_symbol_after_a_press_there(bench: Bench) -> None:
+    """The handler comes in between, and the place is left with no breakpoint on it. The next visit
+    with the same stack is another one all the same."""
+    board = bench("sleeper")
+    board.wait_asleep()
+    board.press("SELECT")
+    board.wait_symbol("info")
+    board.release("SELECT")
+    board.press("SELECT")
+    for count in (1, 2):
+        board.wait_symbol("info")
+        assert len(board.trace.lines()) == count
+        board.wait_line(f"press {count + 1}")
+        board.release("SELECT")
+        board.press("SELECT")
+
+
 def test_a_function_that_begins_with_a_sleep(bench: Bench) -> None:
     """The bench does not step over a WFI, which would not come back."""
     board = bench("sleep_first")
