@@ -53,6 +53,12 @@ def test_a_program_cannot_forge_an_event_with_its_text(one: Event, other: Event)
     assert Trace([one]).digest() != Trace([other]).digest()
 
 
+def test_a_program_cannot_forge_a_second_event() -> None:
+    two = Trace([Event(0, Kind.LINE, name=text) for text in ("a", "b")])
+    for quoted in ("a ''\n0 0 00000000 0 line b", "a' ''\n0 0 00000000 0 line 'b"):
+        assert Trace([Event(0, Kind.LINE, name=quoted)]).digest() != two.digest()
+
+
 def test_digest_is_of_the_text_not_of_the_enum() -> None:
     """An Edge and its text are equal, so two events with them are one and the same."""
     as_enum, as_text = replace(EVENT, note=Edge.LATCHED), replace(EVENT, note="latched")

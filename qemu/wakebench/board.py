@@ -668,7 +668,7 @@ class Board:
     def _fall_asleep(self) -> None:
         self._at = _At.ASLEEP
         self._injected = False
-        self._polls = self._stops = self._masked = self._same_entries = self._lines = 0
+        self._polls = self._stops = self._masked = self._lines = 0
         self._paint_dead_stack()
         self._note(Kind.SLEEP)
 
