@@ -358,6 +358,21 @@ def test_wait_symbol_again_in_a_loop(bench: Bench) -> None:
         assert len(board.trace.lines()) == count
 
 
+def test_a_press_comes_before_the_instruction(bench: Bench) -> None:
+    """The core stands before an instruction; a press now interrupts it there, not one later."""
+    board = bench("led")
+    board.wait_asleep()
+    board.press("SELECT")
+    for name in ("shine", "led_set"):
+        board.wait_symbol(name)
+        board.release("SELECT")
+        board.press("SELECT")
+        board.wait_handler(46)
+        symbol = board.image.symbol(name)
+        assert symbol is not None
+        assert board.trace[-1].pc == symbol.address
+
+
 def test_wait_symbol_after_a_press_there(bench: Bench) -> None:
     """The handler comes in between, and the place is left with no breakpoint on it. The next visit
     with the same stack is another one all the same."""

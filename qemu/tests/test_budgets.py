@@ -387,9 +387,13 @@ def test_revive_of_a_run_that_goes_on(bench: Bench) -> None:
 
 
 def test_reset_after_a_conviction(spinning: Board) -> None:
-    """The watchdog is off again."""
+    """The watchdog is off again, and connected to its own interrupt."""
     first = spinning.trace.digest()
     spinning.reset()
+    line = spinning._core._line
+    assert line is not None
+    assert line._connected() == line.usual != line.nmi
+    assert spinning.read_word(core.WDT_CTL) == 0
     with pytest.raises(Ended):
         spinning.wait_asleep()
     assert spinning.trace.digest() == first
