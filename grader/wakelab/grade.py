@@ -17,7 +17,7 @@ from wakelab.build import LEVELS, MAIN_LEVEL, Builder
 from wakelab.errors import InfraError, UserError
 from wakelab.labs import Lab
 from wakelab.report import Report, make_report
-from wakelab.submission import collect
+from wakelab.submission import Submission, collect
 from wakelab.toolchain import find_toolchain
 
 if TYPE_CHECKING:
@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 
 
 def grade(root: Path, lab: Lab, path: Path, modes: Collection[str] = ()) -> Report:
-    """Grade the submission in folder `path`; `modes` of the sweep come on top of the lab's own.
+    """Grade the submission in folder `path`; see `grade_submission`."""
+    return grade_submission(root, lab, collect(lab, path), modes)
+
+
+def grade_submission(
+    root: Path, lab: Lab, submission: Submission, modes: Collection[str] = ()
+) -> Report:
+    """Grade what was handed in; `modes` of the sweep come on top of the lab's own.
 
     Raises UserError where there is nothing to grade.
     """
-    submission = collect(lab, path)
     checks = checks_of(root, lab)
     qemu = find_qemu()
     toolchain = find_toolchain()
