@@ -22,13 +22,17 @@ PAIRS =
 QUICK =
 # Anything here: `make grade` and `make script` also fail when not all is right.
 STRICT =
-export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK PAIRS
+# A file with what the checks are worth and what is hidden: docs/instructors/points.md.
+POINTS =
+# The report for `make verify`.
+REPORT =
+export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK PAIRS POINTS REPORT
 
 # Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
 export PYTHONUTF8 = 1
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.PHONY: demo grade script sweep replay debug bench test check format setup doctor qemu10 clean help FORCE
+.PHONY: demo grade report script sweep replay debug verify bench test check format setup doctor qemu10 clean help FORCE
 .DEFAULT_GOAL := help
 
 # -P: what lies in the current folder is not importable by accident.
@@ -48,7 +52,11 @@ demo: $(READY)
 
 ## Grade your work: [LAB=08] [SUBMISSION=folder] [PAIRS=1: two presses, too] [STRICT=1: fail unless full marks]
 grade: $(READY)
-	@$(PY) -m wakelab grade --lab "$$LAB" $${PAIRS:+--pairs} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+	@$(PY) -m wakelab grade --lab "$$LAB" $${PAIRS:+--pairs} $${POINTS:+--points "$$POINTS"} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+
+## Show the last report again: [LAB=08]
+report: $(READY)
+	@$(PY) -m wakelab report --lab "$$LAB"
 
 ## Play a script of presses to your program: SCRIPT=file [LAB=08] [SUBMISSION=folder]
 script: $(READY)
@@ -66,6 +74,13 @@ replay: $(READY)
 ## Stop in GDB where the last press of a schedule comes: ID=from-a-report [SUBMISSION=folder]
 debug: $(READY)
 	@$(PY) -m wakelab replay --gdb $${ID:?say which: make debug ID=...} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+
+##@ For instructors
+
+## Grade again and compare with a report, bit by bit: REPORT=file SUBMISSION=folder [POINTS=file]
+verify: $(READY)
+	@if [ -z "$$REPORT" ] || [ -z "$$SUBMISSION" ]; then echo "Say which: make verify REPORT=file SUBMISSION=folder" >&2; exit 2; fi; \
+	$(PY) -m wakelab verify $${POINTS:+--points "$$POINTS"} "$$REPORT" "$$SUBMISSION"
 
 ##@ When something is wrong
 

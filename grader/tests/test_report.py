@@ -17,6 +17,7 @@ from wakelab.report import (
     Place,
     Report,
     Verdict,
+    Visibility,
     from_json,
     make_report,
     overall_verdict,
@@ -78,6 +79,8 @@ def sample() -> Report:
                 0,
                 2,
                 why="needs: one press prints one line",
+                needs=("one-press",),
+                visibility=Visibility.AFTER_DUE_DATE,
             ),
         ],
         compiler_messages=[
@@ -85,6 +88,7 @@ def sample() -> Report:
         ],
         versions={"qemu": "7.2.22", "gcc": "12.2.1"},
         hashes={"submission": "cd" * 32},
+        modes=["pairs"],
     )
 
 
@@ -167,7 +171,7 @@ def changed(path: str, new: object) -> Any:
     [
         without("checks"),
         without("hashes"),
-        changed("schema", "wakelab/report/v2"),
+        changed("schema", "wakelab/report/v1"),
         changed("more", 1),
         changed("verdict", "great"),
         changed("points", "3"),
@@ -177,6 +181,9 @@ def changed(path: str, new: object) -> Any:
         changed("checks/0/more", 1),
         changed("checks/0/verdict", None),
         changed("checks/0/verdict", []),
+        changed("checks/0/visibility", "hidden"),
+        changed("checks/0/needs", "builds"),
+        changed("modes", "pairs"),
         changed("checks/1/place/line", "41"),
         changed("checks/1/place", []),
         changed("checks/1/story", "press"),
@@ -193,6 +200,13 @@ def test_reader_and_schema_refuse_the_same(value: Any) -> None:
     with pytest.raises(UserError) as caught:
         from_json(json.dumps(value), "report.json")
     assert caught.value.where == "report.json"
+
+
+def test_a_report_of_another_version_is_told_apart_from_what_is_no_report() -> None:
+    with pytest.raises(UserError, match="schema wakelab/report/v1; this wakelab reads .*v2"):
+        from_json(json.dumps(changed("schema", "wakelab/report/v1")))
+    with pytest.raises(UserError, match="not a report"):
+        from_json(json.dumps(changed("schema", "\x1b[2Jevil/report/v1")))
 
 
 @pytest.mark.parametrize("text", ["", "{", "\x00", "[" * 100_000, "\ud800"])

@@ -10,8 +10,10 @@ with hyphens. Checks run in the order in which they stand; one whose needs faile
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from wakelab.report import Place, Verdict
@@ -89,6 +91,20 @@ def check(title: str, points: int, needs: Sequence[str] = (), mode: str = "") ->
         return function
 
     return mark
+
+
+def specs_in(folder: Path) -> tuple[Spec, ...]:
+    """What the checks in a lab's folder say about themselves, in the order in which they run.
+    Imports them, as pytest does when it runs them."""
+    specs: list[Spec] = []
+    for path in sorted(folder.glob(f"{PREFIX}*.py")):
+        found = importlib.util.spec_from_file_location(f"wakelab_checks_of_{path.stem}", path)
+        assert found is not None and found.loader is not None
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+        marked = (spec_of(value) for name, value in vars(module).items() if name.startswith(PREFIX))
+        specs += [spec for spec in marked if spec is not None]
+    return tuple(specs)
 
 
 def spec_of(function: object) -> Spec | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wakelab import __version__
 from wakelab.errors import UserError
+from wakelab.report_commands import add_report_commands, points_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument(
         "--out", type=Path, help="folder for report.json and junit.xml (build/reports/LAB)"
     )
+    grade.add_argument("--points", type=Path, help="what the checks are worth (a TOML file)")
+    grade.add_argument(
+        "--show-hidden", action="store_true", help="show also what is hidden until it is due"
+    )
     grade.set_defaults(run=_grade)
+
+    add_report_commands(commands)
 
     demo = commands.add_parser("demo", help="grade the reference and the stub; show one press")
     demo.add_argument("--lab", default="08", help="number of the lab (08)")
@@ -109,14 +116,17 @@ def _console() -> Console:
 def _grade(options: argparse.Namespace) -> int:
     from wakelab.grade import grade
     from wakelab.labs import checkout_root, load_lab
+    from wakelab.points import as_the_student_sees
     from wakelab.render import render_report
     from wakelab.report import Verdict, write_report
 
     root = checkout_root()
     lab = load_lab(root, options.lab)
     modes = ("pairs",) if options.pairs else ()
-    report = grade(root, lab, options.submission or lab.directory, modes)
-    render_report(report, _console())
+    points = points_of(options.points)
+    report = grade(root, lab, options.submission or lab.directory, modes, points)
+    shown = report if options.show_hidden else as_the_student_sees(report)
+    render_report(shown, _console())
     from wakelab.junit import write_junit
 
     folder = options.out or root / "build" / "reports" / lab.number
@@ -124,7 +134,8 @@ def _grade(options: argparse.Namespace) -> int:
     write_junit(report, folder / "junit.xml")
     if report.verdict is Verdict.INFRA:
         return TROUBLE
-    return FULL if report.verdict is Verdict.PASS else NOT_FULL
+    # Of what is shown: the exit code must not tell what a hidden check found.
+    return FULL if shown.verdict is Verdict.PASS else NOT_FULL
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 from wakebench.machine import find_qemu
 from wakelab import __version__
 from wakelab.build import LEVELS, MAIN_LEVEL, Builder
+from wakelab.checking import specs_in
 from wakelab.errors import InfraError, UserError
 from wakelab.labs import Lab
+from wakelab.points import NO_CHANGES, PointsPlan, require_known
+from wakelab.provenance import grader_hash, lab_hash
 from wakelab.report import Report, make_report
 from wakelab.submission import Submission, collect
 from wakelab.toolchain import find_toolchain
@@ -25,19 +28,31 @@ if TYPE_CHECKING:
     from wakelab.subject import Subject
 
 
-def grade(root: Path, lab: Lab, path: Path, modes: Collection[str] = ()) -> Report:
+def grade(
+    root: Path,
+    lab: Lab,
+    path: Path,
+    modes: Collection[str] = (),
+    points: PointsPlan = NO_CHANGES,
+) -> Report:
     """Grade the submission in folder `path`; see `grade_submission`."""
-    return grade_submission(root, lab, collect(lab, path), modes)
+    return grade_submission(root, lab, collect(lab, path), modes, points)
 
 
 def grade_submission(
-    root: Path, lab: Lab, submission: Submission, modes: Collection[str] = ()
+    root: Path,
+    lab: Lab,
+    submission: Submission,
+    modes: Collection[str] = (),
+    points: PointsPlan = NO_CHANGES,
 ) -> Report:
-    """Grade what was handed in; `modes` of the sweep come on top of the lab's own.
+    """Grade what was handed in; `modes` of the sweep come on top of the lab's own, and what an
+    instructor's `points` say on top of what the lab says.
 
     Raises UserError where there is nothing to grade.
     """
     checks = checks_of(root, lab)
+    plan = plan_of(lab, checks, points)
     qemu = find_qemu()
     toolchain = find_toolchain()
     with Builder(root, toolchain) as builder, ThreadPoolExecutor(1) as aside:
@@ -49,7 +64,7 @@ def grade_submission(
             from wakelab.subject import Subject  # these imports take a while, too
 
             with Subject(lab, submission, building.result(), qemu, modes, rest) as subject:
-                plugin = _run_checks(checks, subject)
+                plugin = _run_checks(checks, subject, plan)
                 build = subject.complete()
                 versions = {
                     "wakelab": __version__,
@@ -60,7 +75,13 @@ def grade_submission(
         except BaseException:
             builder.stop()
             raise
-    hashes = {"submission": submission.sha256, **{f"elf-{e.level}": e.sha256 for e in build.elfs}}
+    hashes = {
+        "submission": submission.sha256,
+        "grader": grader_hash(root, lab),
+        "lab": lab_hash(root, lab),
+        "points": points.sha256,
+        **{f"elf-{elf.level}": elf.sha256 for elf in build.elfs},
+    }
     return make_report(
         lab.number,
         lab.title,
@@ -68,8 +89,20 @@ def grade_submission(
         plugin.results,
         compiler_messages=(*build.errors, *build.warnings),
         versions={name: version for name, version in versions.items() if version},
-        hashes=hashes,
+        hashes={what: sha256 for what, sha256 in hashes.items() if sha256},
+        modes=modes,
     )
+
+
+def plan_of(lab: Lab, checks: Path, points: PointsPlan) -> PointsPlan:
+    """What the lab's checks are worth: as the lab says, and on top of it as the instructor says.
+    Raises UserError where one of the two names what is not there."""
+    plans = [plan for plan in (lab.points, points) if plan is not NO_CHANGES]
+    if plans:
+        specs = specs_in(checks)
+        for plan in plans:
+            require_known(plan, specs)
+    return lab.points if points is NO_CHANGES else lab.points.changed_by(points)
 
 
 @contextmanager
@@ -98,13 +131,13 @@ def checks_of(root: Path, lab: Lab) -> Path:
     return folder
 
 
-def _run_checks(folder: Path, subject: Subject) -> ChecksPlugin:
+def _run_checks(folder: Path, subject: Subject, plan: PointsPlan = NO_CHANGES) -> ChecksPlugin:
     """Run a folder of checks in this process, with nothing of pytest's own to be seen."""
     import pytest
 
     from wakelab.plugin import ChecksPlugin
 
-    plugin = ChecksPlugin(subject)
+    plugin = ChecksPlugin(subject, plan)
     said = StringIO()
     arguments = [
         str(folder),

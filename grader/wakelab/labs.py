@@ -11,11 +11,12 @@ from types import MappingProxyType
 from typing import cast
 
 from wakelab.errors import UserError
+from wakelab.points import NO_CHANGES, PointsPlan, read_plan
 
 BUTTONS = ("UP", "DOWN", "LEFT", "RIGHT", "SELECT")
 TRACE_ROLES = ("poll", "wake", "register", "notify")
 
-_KEYS = ("title", "files", "builds_on", "trace", "press", "sweep")
+_KEYS = ("title", "files", "builds_on", "trace", "press", "sweep", "points", "hidden")
 _FOLDER = re.compile(r"(\d\d)-[a-z0-9]+(?:-[a-z0-9]+)*")
 SWEEP_MODES = ("singles", "pairs")
 
@@ -52,6 +53,7 @@ class Lab:
     press      {"button": …, "line": …} for labs where one press prints one line, else None
     directory  the exercise, absolute
     reference  the folder of its solution, absolute (may be absent in a student's checkout)
+    points     what its checks are worth here, and which are hidden until it is due
     """
 
     number: str
@@ -64,6 +66,7 @@ class Lab:
     directory: Path
     reference: Path
     sweep: SweepPlan | None = None
+    points: PointsPlan = NO_CHANGES
 
 
 def checkout_root() -> Path:
@@ -162,6 +165,7 @@ def _read_lab(root: Path, folder: Path) -> Lab:
         directory=folder,
         reference=root / "solution" / folder.name,
         sweep=reader.sweep(),
+        points=read_plan(table, str(path)),
     )
 
 

@@ -8,6 +8,7 @@ becomes `infra`, which costs no student a point.
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from wakebench.sweep import SweepError
 from wakelab.checking import Finding, Spec, spec_of
 from wakelab.diagnosis import explain_ending, explain_unfit, explain_unmet
 from wakelab.errors import UserError
+from wakelab.points import NO_CHANGES, PointsPlan
 from wakelab.report import CheckResult, Verdict
 from wakelab.subject import Subject
 
@@ -24,8 +26,9 @@ from wakelab.subject import Subject
 class ChecksPlugin:
     """Collects results in `results`, in the order in which the checks stand."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, plan: PointsPlan = NO_CHANGES) -> None:
         self._subject = subject
+        self._plan = plan
         self.results: list[CheckResult] = []
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -43,12 +46,13 @@ class ChecksPlugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
         """Run one check and keep its result; nothing it raises reaches pytest but a real error."""
-        spec = spec_of(pyfuncitem.obj)
-        if spec is None:
+        marked = spec_of(pyfuncitem.obj)
+        if marked is None:
             return (yield)
+        spec = self._plan.applied(marked)
         missing = self._missing(spec)
         if missing:
-            self.results.append(_skipped(spec, missing))
+            self.results.append(self._skipped(spec, missing))
             pyfuncitem.obj = _nothing
             return (yield)
         try:
@@ -66,17 +70,13 @@ class ChecksPlugin:
             self.results.append(self._failed(spec, explain_unfit(unfit)))
             return True
         except (BenchError, UserError, OSError) as trouble:
-            self.results.append(_infra(spec, str(trouble)))
+            self.results.append(self._infra(spec, str(trouble)))
             return True
         except Exception as bug:  # a defect of ours must not look like the student's
-            self.results.append(_infra(spec, f"{type(bug).__name__}: {bug}"))
+            self.results.append(self._infra(spec, f"{type(bug).__name__}: {bug}"))
             return True
         digest = self._subject.take_digest()
-        self.results.append(
-            CheckResult(
-                spec.id, spec.title, Verdict.PASS, spec.points, spec.points, trace_hash=digest
-            )
-        )
+        self.results.append(self._result(spec, Verdict.PASS, trace_hash=digest))
         return outcome
 
     def _missing(self, spec: Spec) -> str:
@@ -92,12 +92,9 @@ class ChecksPlugin:
         place = finding.place
         if place is None and finding.pc is not None:
             place = self._subject.place(finding.pc)
-        return CheckResult(
-            id=spec.id,
-            title=spec.title,
-            verdict=finding.verdict,
-            points=0,
-            max_points=spec.points,
+        return self._result(
+            spec,
+            finding.verdict,
             expected=finding.expected,
             seen=finding.seen,
             why=finding.why,
@@ -109,31 +106,36 @@ class ChecksPlugin:
             trace_hash=self._subject.take_digest(),
         )
 
+    def _skipped(self, spec: Spec, missing: str) -> CheckResult:
+        return self._result(
+            spec,
+            Verdict.SKIPPED,
+            expected=f"first: {missing}",
+            seen="not run, because that check has not passed",
+        )
+
+    def _infra(self, spec: Spec, what: str) -> CheckResult:
+        return self._result(
+            spec,
+            Verdict.INFRA,
+            expected="the bench to do its work",
+            seen=what,
+            hint="this is not about your code; `make doctor` checks the tools",
+        )
+
+    def _result(self, spec: Spec, verdict: Verdict, **found: Any) -> CheckResult:
+        """A result of the check, which is worth its points when it passed and else nothing."""
+        return CheckResult(
+            id=spec.id,
+            title=spec.title,
+            verdict=verdict,
+            points=spec.points if verdict is Verdict.PASS else 0,
+            max_points=spec.points,
+            needs=spec.needs,
+            visibility=self._plan.visibility(spec),
+            **found,
+        )
+
 
 def _nothing(**_: object) -> None:
     return None
-
-
-def _skipped(spec: Spec, missing: str) -> CheckResult:
-    return CheckResult(
-        spec.id,
-        spec.title,
-        Verdict.SKIPPED,
-        0,
-        spec.points,
-        expected=f"first: {missing}",
-        seen="not run, because that check has not passed",
-    )
-
-
-def _infra(spec: Spec, what: str) -> CheckResult:
-    return CheckResult(
-        spec.id,
-        spec.title,
-        Verdict.INFRA,
-        0,
-        spec.points,
-        expected="the bench to do its work",
-        seen=what,
-        hint="this is not about your code; `make doctor` checks the tools",
-    )

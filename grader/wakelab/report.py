@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from wakelab.errors import UserError
 
-SCHEMA = "wakelab/report/v1"
+SCHEMA = "wakelab/report/v2"
+MAX_REPORT_BYTES = 16 * 1024 * 1024
+_ANY_SCHEMA = re.compile(r"wakelab/report/v[0-9]{1,4}")
 
 
 class Verdict(StrEnum):
@@ -37,6 +40,13 @@ class Verdict(StrEnum):
     BUILD = "build"
     SKIPPED = "skipped"
     INFRA = "infra"
+
+
+class Visibility(StrEnum):
+    """When the author of a submission may see what a check found."""
+
+    VISIBLE = "visible"
+    AFTER_DUE_DATE = "after_due_date"
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,8 @@ class CheckResult:
     diagnosis   the known mistake recognised ("check-then-register"), or ""
     level       the optimisation level at which it failed ("Os"), or ""
     trace_hash  hash of the trace or traces that the verdict rests on, or ""
+    needs       ids of the checks that had to pass before this one
+    visibility  when the student may see the finding; the report itself always states it
     """
 
     id: str
@@ -98,6 +110,8 @@ class CheckResult:
     diagnosis: str = ""
     level: str = ""
     trace_hash: str = ""
+    needs: tuple[str, ...] = ()
+    visibility: Visibility = Visibility.VISIBLE
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,9 @@ class Report:
     title       the lab's title
     submission  name of what was graded
     versions    tool to version ("gcc", "qemu", "wakelab")
-    hashes      what was graded ("submission", "elf-Os") to SHA-256 in hex
+    hashes      SHA-256 in hex of what was graded ("submission", "elf-Os"), of who graded ("grader")
+                and of what was linked beside it ("lab")
+    modes       modes of the sweep that were asked for on top of the lab's own
     """
 
     lab: str
@@ -121,6 +137,7 @@ class Report:
     compiler_messages: tuple[CompilerMessage, ...]
     versions: Mapping[str, str]
     hashes: Mapping[str, str]
+    modes: tuple[str, ...] = ()
     schema: str = SCHEMA
 
 
@@ -141,6 +158,7 @@ def make_report(
     compiler_messages: Sequence[CompilerMessage] = (),
     versions: Mapping[str, str] | None = None,
     hashes: Mapping[str, str] | None = None,
+    modes: Collection[str] = (),
 ) -> Report:
     """A report whose verdict and sums follow from its checks."""
     return Report(
@@ -154,6 +172,7 @@ def make_report(
         compiler_messages=tuple(compiler_messages),
         versions=dict(versions or {}),
         hashes=dict(hashes or {}),
+        modes=tuple(sorted(modes)),
     )
 
 
@@ -170,14 +189,38 @@ def from_json(text: str | bytes, where: str = "") -> Report:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"not a report: it is not JSON ({error})", where, advice) from None
-    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
-        raise UserError(f"not a report of schema {SCHEMA}", where, advice)
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if schema != SCHEMA:
+        if isinstance(schema, str) and _ANY_SCHEMA.fullmatch(schema):
+            what = f"a report of schema {schema}; this wakelab reads {SCHEMA}"
+        else:
+            what = f"not a report of schema {SCHEMA}"
+        raise UserError(what, where, advice)
     try:
         report = _typed(Report, value, "report")
     except _Misfit as misfit:
         raise UserError(f"not a valid report: {misfit}", where, advice) from None
     assert isinstance(report, Report)
     return report
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file that claims to be a report holds, at most MAX_REPORT_BYTES. Raises UserError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_REPORT_BYTES + 1)
+    except OSError as error:
+        raise UserError(
+            f"the report cannot be read: {error.strerror}", str(path), "check the path"
+        ) from None
+    if len(data) > MAX_REPORT_BYTES:
+        raise UserError("larger than any report that wakelab writes", str(path), "check the path")
+    return data
+
+
+def read_report(path: Path) -> Report:
+    """The report in a file. Raises UserError."""
+    return from_json(read_bytes(path), str(path))
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -238,10 +281,10 @@ def _typed(kind: object, value: object, where: str) -> object:
     assert isinstance(kind, type)
     if is_dataclass(kind):
         return _typed_dataclass(kind, value, where)
-    if issubclass(kind, Verdict):
-        if value not in list(Verdict):
-            raise _Misfit(f"{where} is no verdict")
-        return Verdict(typing.cast(str, value))
+    if issubclass(kind, StrEnum):
+        if value not in list(kind):
+            raise _Misfit(f"{where} is no {kind.__name__.lower()}")
+        return kind(typing.cast(str, value))
     if not isinstance(value, kind) or isinstance(value, bool):
         raise _Misfit(f"{where} must be {'a number' if kind is int else 'text'}")
     return value

@@ -1,0 +1,84 @@
+"""The commands that work on a report: `report`, `verify`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wakelab.points import PointsPlan
+
+SAME, DIFFERS = 0, 1
+
+
+def add_report_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Put them beside the other commands."""
+    report = commands.add_parser("report", help="show the last report again")
+    report.add_argument("--lab", default="08", help="number of the lab (08)")
+    report.add_argument(
+        "--show-hidden", action="store_true", help="also what is hidden until it is due"
+    )
+    report.add_argument("report", nargs="?", type=Path, help="a report.json (the last one)")
+    report.set_defaults(run=_report)
+
+    verify = commands.add_parser(
+        "verify",
+        help="grade again and compare with a report, bit by bit",
+        epilog="Exit codes: 0 the same, 1 it differs, 2 it could not be compared.",
+    )
+    verify.add_argument("--points", type=Path, help="the file of points it was graded with")
+    verify.add_argument("report", type=Path, help="the report.json")
+    verify.add_argument("submission", type=Path, help="folder with the files, or a checkout")
+    verify.set_defaults(run=_verify)
+
+
+def points_of(path: Path | None) -> PointsPlan:
+    """The plan in an instructor's file; none where no file was named. Raises UserError."""
+    from wakelab.points import NO_CHANGES, load_points
+
+    return NO_CHANGES if path is None else load_points(path)
+
+
+def last_report(root: Path, lab: str) -> Path:
+    """Where `wakelab grade` left the report of a lab. Raises UserError where there is none."""
+    from wakelab.errors import UserError
+    from wakelab.labs import load_lab
+
+    number = load_lab(root, lab).number
+    path = root / "build" / "reports" / number / "report.json"
+    if not path.is_file():
+        raise UserError(
+            f"lab {number} has not been graded yet, so there is no report",
+            str(path),
+            f"make grade LAB={number}",
+        )
+    return path
+
+
+def _report(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from wakelab.labs import checkout_root
+    from wakelab.points import as_the_student_sees
+    from wakelab.render import render_report
+    from wakelab.report import read_report
+
+    report = read_report(options.report or last_report(checkout_root(), options.lab))
+    shown = report if options.show_hidden else as_the_student_sees(report)
+    render_report(shown, Console(highlight=False, soft_wrap=False))
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from wakelab.labs import checkout_root
+    from wakelab.verify import render_verification, verify
+
+    points = points_of(options.points)
+    verification = verify(checkout_root(), options.report, options.submission, points)
+    render_verification(
+        verification, options.report, Console(highlight=False, soft_wrap=False, markup=False)
+    )
+    return SAME if verification.same else DIFFERS
