@@ -48,10 +48,10 @@ from wakebench.sweep import (
 )
 from wakelab import build as rules
 from wakelab.build import LEVELS, MAIN_LEVEL, BuildResult, Elf
-from wakelab.grade import _run_checks
 from wakelab.labs import Lab, given_sources, load_lab
 from wakelab.press import PressTest
 from wakelab.report import Verdict
+from wakelab.running import run_checks
 from wakelab.subject import Subject
 from wakelab.submission import SourceFile, Submission
 from wakelab.sweeping import told_addresses
@@ -365,7 +365,7 @@ def _failed_check(subject: Subject) -> str:
         for file in checks.glob("check_*.py"):
             if file.name != "check_sweep.py":
                 (Path(name) / file.name).symlink_to(file)
-        results = _run_checks(Path(name), subject).results
+        results = run_checks(Path(name), subject).results
     failed = (r for r in results if r.verdict is not Verdict.PASS)
     return next((f"{r.verdict}: {r.title}" for r in failed), "")
 

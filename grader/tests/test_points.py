@@ -8,7 +8,7 @@ import pytest
 from wakelab.checking import Spec, specs_in
 from wakelab.cli import main
 from wakelab.errors import UserError
-from wakelab.grade import checks_of, grade, plan_of
+from wakelab.grade import grade, plan_of
 from wakelab.labs import all_labs, checkout_root, load_lab
 from wakelab.points import (
     NO_CHANGES,
@@ -18,6 +18,7 @@ from wakelab.points import (
     require_known,
 )
 from wakelab.report import CheckResult, Report, Verdict, Visibility, make_report, read_report
+from wakelab.running import checks_of
 from wakelab.verify import verify
 
 ROOT = checkout_root()

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import platform
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wakebench.machine import find_qemu
 from wakelab import __version__
 from wakelab.build import LEVELS, MAIN_LEVEL, Builder
 from wakelab.checking import specs_in
-from wakelab.errors import InfraError, UserError
 from wakelab.labs import Lab
+from wakelab.lanes import Work, can_have_two, second_lane
 from wakelab.points import NO_CHANGES, PointsPlan, require_known
 from wakelab.provenance import grader_hash, lab_hash
 from wakelab.report import Report, make_report
+from wakelab.running import checks_of, run_checks
 from wakelab.submission import Submission, collect
 from wakelab.toolchain import find_toolchain
-
-if TYPE_CHECKING:
-    from wakelab.plugin import ChecksPlugin
-    from wakelab.subject import Subject
 
 
 def grade(
@@ -35,8 +29,9 @@ def grade(
     modes: Collection[str] = (),
     points: PointsPlan = NO_CHANGES,
 ) -> Report:
-    """Grade the submission in folder `path`; see `grade_submission`."""
-    return grade_submission(root, lab, collect(lab, path), modes, points)
+    """Grade the submission in folder `path`, in a hurry; see `grade_submission`."""
+    submission = collect(lab, path)
+    return grade_submission(root, lab, submission, modes, points, two_lanes=can_have_two())
 
 
 def grade_submission(
@@ -45,27 +40,41 @@ def grade_submission(
     submission: Submission,
     modes: Collection[str] = (),
     points: PointsPlan = NO_CHANGES,
+    *,
+    two_lanes: bool = False,
 ) -> Report:
     """Grade what was handed in; `modes` of the sweep come on top of the lab's own, and what an
-    instructor's `points` say on top of what the lab says.
+    instructor's `points` say on top of what the lab says. With `two_lanes` on two cores, which
+    forks: not where other threads run. The report is the same.
 
     Raises UserError where there is nothing to grade.
     """
     checks = checks_of(root, lab)
     plan = plan_of(lab, checks, points)
-    qemu = find_qemu()
-    toolchain = find_toolchain()
-    with Builder(root, toolchain) as builder, ThreadPoolExecutor(1) as aside:
+    work = Work(checks, lab, submission, find_qemu(), modes, plan)
+    with ExitStack() as owned:
+        # First, because nothing may be forked once there are threads.
+        second = owned.enter_context(second_lane(work)) if two_lanes else None
+        toolchain = find_toolchain()
+        builder = owned.enter_context(Builder(root, toolchain))
+        aside = owned.enter_context(ThreadPoolExecutor(1))
         # The checks begin as soon as the first level is built; the others are built meanwhile.
         building = aside.submit(builder.build, lab, submission, (MAIN_LEVEL,))
         others = [level for level in LEVELS if level != MAIN_LEVEL]
         rest = aside.submit(builder.build, lab, submission, others)
         try:
-            from wakelab.subject import Subject  # these imports take a while, too
+            if second:
+                second.follow(building)
+                second.follow(rest)
+            from wakelab.plugin import Lane  # these imports take a while, too
+            from wakelab.subject import Subject
 
-            with Subject(lab, submission, building.result(), qemu, modes, rest) as subject:
-                plugin = _run_checks(checks, subject, plan)
-                build = subject.complete()
+            first = Lane(second.claim) if second else Lane()
+            with Subject(lab, submission, building.result(), work.qemu, modes, rest) as subject:
+                plugin = run_checks(checks, subject, plan, first)
+                if second:
+                    second.finish(plugin, subject)
+                build = subject.whole_build()
                 versions = {
                     "wakelab": __version__,
                     "gcc": toolchain.version,
@@ -103,59 +112,3 @@ def plan_of(lab: Lab, checks: Path, points: PointsPlan) -> PointsPlan:
         for plan in plans:
             require_known(plan, specs)
     return lab.points if points is NO_CHANGES else lab.points.changed_by(points)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Neither the environment nor other plugins have a say in how a submission is graded."""
-    before = dict(os.environ)
-    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
-        os.environ.pop(name, None)
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def checks_of(root: Path, lab: Lab) -> Path:
-    """The folder of a lab's checks. Raises UserError where there is none."""
-    folder = root / "grader" / "checks" / lab.slug
-    if not any(folder.glob("check_*.py")):
-        raise UserError(
-            f"lab {lab.number} has no checks",
-            str(folder),
-            "add a check_*.py; see docs/contributors/",
-        )
-    return folder
-
-
-def _run_checks(folder: Path, subject: Subject, plan: PointsPlan = NO_CHANGES) -> ChecksPlugin:
-    """Run a folder of checks in this process, with nothing of pytest's own to be seen."""
-    import pytest
-
-    from wakelab.plugin import ChecksPlugin
-
-    plugin = ChecksPlugin(subject, plan)
-    said = StringIO()
-    arguments = [
-        str(folder),
-        *("-c", os.devnull, "--rootdir", str(folder)),
-        *("-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:logging", "-p", "no:doctest"),
-        *("-p", "no:unraisableexception", "-p", "no:threadexception", "-p", "no:unittest"),
-        *("-p", "no:junitxml", "-p", "no:faulthandler", "-p", "no:stepwise", "-p", "no:pastebin"),
-        *("--assert=plain", "--import-mode=importlib", "--noconftest", "--capture=no"),
-        *("-o", "python_files=check_*.py", "-o", "python_functions=check_*"),
-    ]
-    with redirect_stdout(said), redirect_stderr(said), _undisturbed():
-        code = pytest.main(arguments, plugins=[plugin])
-    if code == pytest.ExitCode.INTERRUPTED:
-        raise KeyboardInterrupt
-    if code != pytest.ExitCode.OK or not plugin.results:
-        raise InfraError(
-            f"the checks could not be run (pytest ended with {int(code)})",
-            str(folder),
-            said.getvalue()[-800:] or "no output",
-        )
-    return plugin

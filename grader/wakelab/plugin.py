@@ -7,7 +7,8 @@ becomes `infra`, which costs no student a point.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -23,17 +24,72 @@ from wakelab.report import CheckResult, Verdict
 from wakelab.subject import Subject
 
 
-class ChecksPlugin:
-    """Collects results in `results`, in the order in which the checks stand."""
+def _everything(_: int) -> bool:
+    return True
 
-    def __init__(self, subject: Subject, plan: PointsPlan = NO_CHANGES) -> None:
+
+def _nobody(_: CheckResult) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Which of the checks a process runs.
+
+    claim       asked before a check, by its position from 0: is it this lane's?
+    backwards   from the last check to the first, without a look at what a check needs
+    tell        is told each result
+    """
+
+    claim: Callable[[int], bool] = _everything
+    backwards: bool = False
+    tell: Callable[[CheckResult], object] = _nobody
+
+
+class ChecksPlugin:
+    """Runs the checks of one lane and collects the results."""
+
+    def __init__(
+        self, subject: Subject, plan: PointsPlan = NO_CHANGES, lane: Lane | None = None
+    ) -> None:
         self._subject = subject
         self._plan = plan
-        self.results: list[CheckResult] = []
+        self._lane = lane or Lane()
+        self._by_id: dict[str, CheckResult] = {}
+        self.specs: list[Spec] = []
+        """All checks, also those of other lanes, in the order in which they stand."""
+
+    @property
+    def results(self) -> list[CheckResult]:
+        """What there is so far, in the order in which the checks stand."""
+        return [self._by_id[spec.id] for spec in self.specs if spec.id in self._by_id]
+
+    def add(self, result: CheckResult) -> None:
+        """Take over a result that another lane has found."""
+        self._by_id[result.id] = result
+
+    def owed(self) -> bool:
+        """Whether another lane has still to say something that matters. What stands on a failed
+        check is skipped, whatever came of it there.
+        """
+        for spec in self.specs:
+            if missing := self._missing(spec):
+                self.add(self._skipped(spec, missing))
+            elif spec.id not in self._by_id:
+                return True
+        return False
+
+    def is_owed(self, position: int) -> bool:
+        """Whether there is no result for the check at this position."""
+        return self.specs[position].id not in self._by_id
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out the checks of modes that nobody asked for."""
         items[:] = [item for item in items if self._wanted(spec_of(getattr(item, "obj", None)))]
+        specs = (spec_of(getattr(item, "obj", None)) for item in items)
+        self.specs = [self._plan.applied(spec) for spec in specs if spec is not None]
+        if self._lane.backwards:
+            items.reverse()
 
     def _wanted(self, spec: Spec | None) -> bool:
         return spec is None or not spec.mode or spec.mode in self._subject.modes
@@ -50,43 +106,49 @@ class ChecksPlugin:
         if marked is None:
             return (yield)
         spec = self._plan.applied(marked)
-        missing = self._missing(spec)
+        if not self._lane.claim(self.specs.index(spec)):
+            pyfuncitem.obj = _nothing
+            return (yield)
+        missing = "" if self._lane.backwards else self._missing(spec)
         if missing:
-            self.results.append(self._skipped(spec, missing))
+            self._keep(self._skipped(spec, missing))
             pyfuncitem.obj = _nothing
             return (yield)
         try:
             outcome = yield
         except Finding as finding:
-            self.results.append(self._failed(spec, finding))
+            self._keep(self._failed(spec, finding))
             return True
         except Ended as ended:
-            self.results.append(self._failed(spec, explain_ending(ended)))
+            self._keep(self._failed(spec, explain_ending(ended)))
             return True
         except Unmet as unmet:
-            self.results.append(self._failed(spec, explain_unmet(unmet)))
+            self._keep(self._failed(spec, explain_unmet(unmet)))
             return True
         except SweepError as unfit:
-            self.results.append(self._failed(spec, explain_unfit(unfit)))
+            self._keep(self._failed(spec, explain_unfit(unfit)))
             return True
         except (BenchError, UserError, OSError) as trouble:
-            self.results.append(self._infra(spec, str(trouble)))
+            self._keep(self._infra(spec, str(trouble)))
             return True
         except Exception as bug:  # a defect of ours must not look like the student's
-            self.results.append(self._infra(spec, f"{type(bug).__name__}: {bug}"))
+            self._keep(self._infra(spec, f"{type(bug).__name__}: {bug}"))
             return True
         digest = self._subject.take_digest()
-        self.results.append(self._result(spec, Verdict.PASS, trace_hash=digest))
+        self._keep(self._result(spec, Verdict.PASS, trace_hash=digest))
         return outcome
 
     def _missing(self, spec: Spec) -> str:
         """The title of the first need that did not pass, or empty."""
-        by_id = {r.id: r for r in self.results}
         for need in spec.needs:
-            result = by_id.get(need)
+            result = self._by_id.get(need)
             if result is None or result.verdict is not Verdict.PASS:
                 return result.title if result else need
         return ""
+
+    def _keep(self, result: CheckResult) -> None:
+        self.add(result)
+        self._lane.tell(result)
 
     def _failed(self, spec: Spec, finding: Finding) -> CheckResult:
         place = finding.place

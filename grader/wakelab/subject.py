@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack
+from typing import Protocol
 
 from wakebench.board import Board, Points
 from wakebench.footprint import Exploration, explore
@@ -22,6 +22,13 @@ LONGEST_STORY = 28
 """Lines of a story that fit on a screen beside the rest of a finding."""
 
 
+class Building(Protocol):
+    """A build that is under way."""
+
+    def result(self) -> BuildResult:
+        """Wait for it."""
+
+
 class Subject:
     """Owns the machines. Boards are made when first asked for; close it, or use it in a `with`."""
 
@@ -32,7 +39,7 @@ class Subject:
         build: BuildResult,
         qemu: Qemu,
         modes: Collection[str] = (),
-        rest: Future[BuildResult] | None = None,
+        rest: Building | None = None,
     ) -> None:
         self.lab = lab
         self.submission = submission
@@ -45,7 +52,7 @@ class Subject:
         self._owned = ExitStack()
         self._machines: dict[str, Machine] = {}
         self._images: dict[str, Image] = {}
-        self._explorations: dict[str, Exploration] = {}
+        self._explorations: dict[str, tuple[Exploration, Trace]] = {}
         self._boards: dict[str, Board] = {}
         self._traces: list[Trace] = []
         self._latest: Board | None = None
@@ -58,16 +65,23 @@ class Subject:
     def _start_machines(self, build: BuildResult) -> None:
         """All at once: each takes a moment to come up."""
         for elf in build.elfs:
+            if elf.level in self._machines:
+                continue
             machine = Machine(elf.path, self.qemu)
             self._machines[elf.level] = self._owned.enter_context(machine)
 
-    def complete(self) -> BuildResult:
-        """Wait for the other levels to be built, too; the whole build."""
+    def whole_build(self) -> BuildResult:
+        """Wait for the other levels to be built, too."""
         if self._rest is not None:
             rest, self._rest = self._rest.result(), None
             self.build = merged(self.build, rest)
-            self._start_machines(rest)
         return self.build
+
+    def complete(self) -> BuildResult:
+        """The whole build, with its machines on their way."""
+        build = self.whole_build()
+        self._start_machines(build)
+        return build
 
     def close(self) -> None:
         """End every machine."""
@@ -107,7 +121,7 @@ class Subject:
     @property
     def levels(self) -> tuple[str, ...]:
         """The levels that are built so far."""
-        return tuple(self._machines)
+        return tuple(elf.level for elf in self.build.elfs)
 
     @property
     def qemu_version(self) -> str:
@@ -123,15 +137,20 @@ class Subject:
         return whole.hexdigest() if count else ""
 
     def exploration(self, level: str = MAIN_LEVEL) -> Exploration:
-        """What the task and the interrupt touch, in the window that the lab sweeps; seen once."""
+        """What the task and the interrupt touch, in the window that the lab sweeps; seen once. Its
+        trace counts for each check that asks for it.
+        """
         if level not in self._explorations:
             window = self.lab.sweep.window if self.lab.sweep else ""
             start = self.image(level).symbol(window)
             if start is None:
                 raise SweepError(f"the program has no function {window}")
             board = self.board(level)
-            self._explorations[level] = explore(board, start.address, self.button)
-        return self._explorations[level]
+            explored = explore(board, start.address, self.button)
+            self._explorations[level] = explored, self._traces.pop()
+        explored, trace = self._explorations[level]
+        self._traces.append(trace)
+        return explored
 
     # -- the lab's press -------------------------------------------------------------------------
 

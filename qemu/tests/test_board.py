@@ -456,12 +456,26 @@ def test_call(bench: Bench) -> None:
         board.call("nothing")
 
 
+def test_a_return_waited_for_and_traced_is_seen_by_both(bench: Bench) -> None:
+    """The breakpoint at the place of return stays when one of the two needs it no more."""
+    board = bench("task", TASK)
+    board.wait_symbol("task_poll")
+    back = board.registers.lr & ~1
+    board.reset()
+    keep = board.image.symbol("keep")
+    assert keep is not None
+    board.wait_any({back, keep.address}, "keep, in the open poll")
+    assert board.open_roles == ("poll", "register")
+    board.wait_asleep()
+    assert [e.name for e in board.trace.of(Kind.RETURN)] == ["keep", "task_poll"]
+
+
 def test_call_leaves_no_breakpoint(bench: Bench) -> None:
     board = bench("task", TASK)
     board.wait_asleep()
     before = set(board._core._own_breakpoints)
     board.call("add", 1, 1)
-    assert board._core._own_breakpoints == before
+    assert set(board._core._own_breakpoints) == before
 
 
 def test_call_of_a_running_program(bench: Bench) -> None:

@@ -365,7 +365,7 @@ class Board:
             # Nothing is interrupted: what else was left to execute has been, with no breakpoint.
             self._unexecuted &= {self._key()}
         before = self._moves
-        added = [address for address in addresses if self._core.breakpoint(address)]
+        self._core.breakpoint(*addresses)
         try:
             self._run_until(
                 lambda: self._here.pc in addresses and self._moves != before,
@@ -373,8 +373,8 @@ class Board:
                 lambda: "it never did",
             )
         finally:
-            for address in added if self._ended is None else ():
-                self._core.remove_breakpoint(address)
+            if self._ended is None:
+                self._core.remove_breakpoint(*addresses)
         return self._here.pc
 
     def _run_until(self, done: Callable[[], bool], what: str, seen: Callable[[], str]) -> None:
@@ -566,12 +566,11 @@ class Board:
         for number, value in enumerate(arguments):
             self._core.set_register(number, value)
         self._core.set_register(LR, resume_at | 1)
-        added = self._core.breakpoint(resume_at)
+        self._core.breakpoint(resume_at)
         self._set_pc(address)
         while not (self._here.pc == resume_at and self._here.sp == saved.sp):
             self._advance()
-        if added:
-            self._core.remove_breakpoint(resume_at)
+        self._core.remove_breakpoint(resume_at)
         result = self._here[0]
         for number in (*range(13), LR):
             self._core.set_register(number, saved[number])
@@ -763,7 +762,8 @@ class Board:
         elif here == self._reset_handler:
             self._end(Ending.RESTART, "the program started all over")
         else:
-            self._unexecuted.add(self._key())
+            if self._core.has_breakpoint(here):
+                self._unexecuted.add(self._key())
             if self._entering():
                 self._enter_handler()
             point = self._traced.get(here) or self._woken.get(here)
@@ -867,12 +867,14 @@ class Board:
 
     def _close_calls(self) -> None:
         while self._open and self._here.sp > self._open[-1].sp:
-            self._open.pop()  # left by another way than a return; nothing to tell
+            # Left by another way than a return; nothing to tell.
+            self._core.remove_breakpoint(self._open.pop().return_pc)
         while self._open and (self._here.pc, self._here.sp) == (
             self._open[-1].return_pc,
             self._open[-1].sp,
         ):
             done = self._open.pop()
+            self._core.remove_breakpoint(done.return_pc)
             self._note(Kind.RETURN, done.name, self._here[0], done.role)
 
     def _answer_host_call(self) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -82,7 +83,8 @@ class Core:
         except ConnectionLost as lost:
             raise BenchError(f"QEMU did not start: {machine.last_words()}") from lost
         self._journal: list[Callable[[], None] | _Go] = []
-        self._own_breakpoints: set[int] = set()
+        self._own_breakpoints: Counter[int] = Counter()
+        """How many have asked for each."""
         self._fixed_breakpoints: set[int] = set()
         self._line: _WatchdogLine | None = None
         self._armed = False
@@ -112,16 +114,15 @@ class Core:
         """Take the bench's hands off the core: no breakpoint, no watch. The gdbstub's socket, for
         another client; nothing of the bench works afterwards.
         """
-        for address in sorted(self._fixed_breakpoints | self._own_breakpoints):
-            self._probe.remove_breakpoint(address)
+        self._probe.remove_breakpoint(*sorted(self._fixed_breakpoints | {*self._own_breakpoints}))
         self._probe.remove_write_watch(SYST_CSR)
         return self._machine.connection("gdb")
 
     def fix_breakpoints(self, addresses: Iterable[int]) -> None:
         """Set breakpoints that stay over resets."""
-        for address in sorted(set(addresses) - self._fixed_breakpoints):
-            self._probe.add_breakpoint(address)
-            self._fixed_breakpoints.add(address)
+        new = set(addresses) - self._fixed_breakpoints
+        self._probe.add_breakpoint(*sorted(new))
+        self._fixed_breakpoints |= new
 
     def process_sp(self) -> int:
         """The process stack pointer. QEMU 7.2's gdbstub does not show it."""
@@ -157,8 +158,7 @@ class Core:
 
     def _reset(self) -> None:
         self.ran_out = False
-        for address in sorted(self._own_breakpoints):
-            self._probe.remove_breakpoint(address)
+        self._probe.remove_breakpoint(*sorted({*self._own_breakpoints} - self._fixed_breakpoints))
         self._own_breakpoints.clear()
         if self._armed and self._line is not None:
             self._line.connect(self._line.usual)
@@ -193,26 +193,26 @@ class Core:
         self._journal.append(lambda: self.pins.drive(pin, level))
         return self.pins.edge(pin, level)
 
-    def breakpoint(self, address: int) -> bool:
-        """Set a breakpoint that lasts until the next reset; False if there was one already."""
-        if address in self._fixed_breakpoints or address in self._own_breakpoints:
-            return False
+    def breakpoint(self, *addresses: int) -> None:
+        """Set breakpoints that last until the next reset, or until each who has set one there has
+        removed it.
+        """
 
         def add() -> None:
-            self._probe.add_breakpoint(address)
-            self._own_breakpoints.add(address)
+            self._probe.add_breakpoint(*(a for a in addresses if not self.has_breakpoint(a)))
+            self._own_breakpoints.update(addresses)
 
         self._do(add)
-        return True
 
-    def remove_breakpoint(self, address: int) -> None:
-        """Undo `breakpoint`; does nothing for a fixed one."""
-        if address not in self._own_breakpoints:
-            return
+    def remove_breakpoint(self, *addresses: int) -> None:
+        """Undo `breakpoint`."""
 
         def remove() -> None:
-            self._probe.remove_breakpoint(address)
-            self._own_breakpoints.discard(address)
+            self._own_breakpoints.subtract(addresses)
+            gone = [a for a in addresses if self._own_breakpoints[a] <= 0]
+            for address in gone:
+                del self._own_breakpoints[address]
+            self._probe.remove_breakpoint(*(a for a in gone if a not in self._fixed_breakpoints))
 
         self._do(remove)
 
@@ -329,9 +329,9 @@ class Core:
         self._line.connect(self._line.nmi)
         self._armed = True
         handler = self._nmi_handler()
-        if handler not in self._fixed_breakpoints | self._own_breakpoints:
+        if not self.has_breakpoint(handler):
             self._probe.add_breakpoint(handler)
-            self._own_breakpoints.add(handler)
+        self._own_breakpoints[handler] += 1
         rcc, rcc2 = self._qtest.read_word(RCC), self._qtest.read_word(RCC2)
         divisor = (rcc2 >> 23) & 0x3F if rcc2 >> 31 else (rcc >> 23) & 0xF
         period_ns = 5 * (divisor + 1)

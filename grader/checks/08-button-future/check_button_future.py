@@ -255,7 +255,7 @@ def check_levels(subject: Subject) -> None:
 @check("The compiler has no warning", points=5, needs=["written"])
 def check_warnings(subject: Subject) -> None:
     """-Wall -Wextra -Wpedantic, at every level."""
-    warnings = subject.complete().warnings
+    warnings = subject.whole_build().warnings
     if warnings:
         first = warnings[0]
         raise Finding(

@@ -12,8 +12,8 @@ from wakelab.benchmarks.host import usable_cores
 from wakelab.benchmarks.reference import Reference
 from wakelab.benchmarks.row import Row, Step, part
 from wakelab.errors import InfraError
-from wakelab.grade import _run_checks, checks_of
 from wakelab.report import Verdict
+from wakelab.running import checks_of, run_checks
 from wakelab.subject import Subject
 
 TARGET = 1
@@ -48,7 +48,7 @@ def grade_once(reference: Reference) -> Hashes:
     """Run the checks of the lab once, on the images that are built already."""
     checks = checks_of(reference.root, reference.lab)
     with Subject(reference.lab, reference.submission, reference.build, reference.qemu) as subject:
-        results = _run_checks(checks, subject).results
+        results = run_checks(checks, subject).results
     for result in results:
         if result.verdict is not Verdict.PASS:
             raise InfraError(

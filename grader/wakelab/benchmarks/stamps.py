@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
 
     parts: list[tuple[Any, str, str]] = [
         (Builder, "build", "build"),
-        (wakelab.grade, "_run_checks", "checks"),
+        (wakelab.grade, "run_checks", "checks"),
     ]
     for owner, name, label in parts:
         setattr(owner, name, _stamped(getattr(owner, name), label, stamps))

@@ -1,0 +1,137 @@
+"""Two lanes: the report of one, sooner; and nothing left behind, whatever happens to either."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wakelab.grade import grade_submission
+from wakelab.labs import checkout_root, load_lab
+from wakelab.lanes import SecondLane, can_have_two
+from wakelab.plugin import ChecksPlugin
+from wakelab.report import Report, Verdict, to_json
+from wakelab.submission import collect
+
+ROOT = checkout_root()
+LAB = load_lab(ROOT, "08")
+WRONG = ROOT / "grader" / "corpus" / LAB.slug / "wrong"
+
+pytestmark = pytest.mark.skipif(not can_have_two(), reason="one core, or no Linux: no second lane")
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Callable[[Path], Path]:
+    """A program of the corpus with what it leaves to the reference."""
+
+    def copied(folder: Path) -> Path:
+        for source in (LAB.reference, folder):
+            for name in LAB.files:
+                if (source / name).is_file():
+                    shutil.copy(source / name, tmp_path / name)
+        return tmp_path
+
+    return copied
+
+
+def grade(folder: Path, *, two_lanes: bool) -> Report:
+    return grade_submission(ROOT, LAB, collect(LAB, folder), two_lanes=two_lanes)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        LAB.reference,
+        LAB.directory,  # the stub: all but two checks are skipped, while the second lane runs some
+        *(WRONG / name for name in ("does-not-compile", "registers-once", "fast-path-for-size")),
+    ],
+    ids=lambda folder: folder.name,
+)
+def test_two_lanes_write_the_report_of_one(folder: Path, whole: Callable[[Path], Path]) -> None:
+    program = whole(folder)
+    assert to_json(grade(program, two_lanes=True)) == to_json(grade(program, two_lanes=False))
+
+
+def test_the_second_lane_does_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken_over: list[str] = []
+    run_here = ChecksPlugin.add
+
+    def add(plugin: ChecksPlugin, result: object) -> None:
+        run_here(plugin, result)  # type: ignore[arg-type]
+        taken_over.append(plugin.results[-1].id)
+
+    finish = SecondLane.finish
+
+    def finish_and_look(lane: SecondLane, plugin: ChecksPlugin, *rest: object) -> None:
+        taken_over.clear()
+        finish(lane, plugin, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ChecksPlugin, "add", add)
+    monkeypatch.setattr(SecondLane, "finish", finish_and_look)
+    assert grade(LAB.reference, two_lanes=True).verdict is Verdict.PASS
+    assert taken_over, "every check was run by the first lane"
+
+
+def test_what_a_dead_second_lane_owes_is_run_by_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = SecondLane.claim
+
+    def claim_one_less(lane: SecondLane, position: int) -> bool:
+        """The second lane dies when it has claimed the last check, and has not run it yet."""
+        until(lambda: lane._claims.is_taken(last))
+        lane._process.kill()
+        lane._process.join()
+        return claim(lane, position)
+
+    expected = grade(LAB.reference, two_lanes=False)
+    last = len(expected.checks) - 1
+    monkeypatch.setattr(SecondLane, "claim", claim_one_less)
+    assert to_json(grade(LAB.reference, two_lanes=True)) == to_json(expected)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_no_process_outlives_the_grading(
+    number: signal.Signals, whole: Callable[[Path], Path]
+) -> None:
+    """It is ended in the middle: the second lane and every QEMU hold the pipe's other end open."""
+    reading, writing = os.pipe()
+    # Looping for ever is what takes long.
+    command = [sys.executable, "-P", "-m", "wakelab", "grade", str(whole(WRONG / "loops-in-main"))]
+    os.set_inheritable(writing, True)
+    process = subprocess.Popen(
+        command,
+        pass_fds=[writing],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        until(lambda: len(children(process.pid)) >= 2)  # the lane, and a compiler or a machine
+        process.send_signal(number)
+        process.wait(20)
+        os.close(writing)
+        ended, _, _ = select.select([reading], [], [], 20)
+        assert ended and os.read(reading, 1) == b"", "a process still runs"
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reading)
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that nobody announces."""
+    latest = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < latest, "it never happened"
+        os.sched_yield()

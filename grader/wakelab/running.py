@@ -1,0 +1,79 @@
+"""Runs a lab's checks, which are pytest tests, in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wakelab.errors import InfraError, UserError
+from wakelab.labs import Lab
+from wakelab.points import NO_CHANGES, PointsPlan
+
+if TYPE_CHECKING:
+    from wakelab.plugin import ChecksPlugin, Lane
+    from wakelab.subject import Subject
+
+
+def checks_of(root: Path, lab: Lab) -> Path:
+    """The folder of a lab's checks. Raises UserError where there is none."""
+    folder = root / "grader" / "checks" / lab.slug
+    if not any(folder.glob("check_*.py")):
+        raise UserError(
+            f"lab {lab.number} has no checks",
+            str(folder),
+            "add a check_*.py; see docs/contributors/",
+        )
+    return folder
+
+
+def run_checks(
+    folder: Path, subject: Subject, plan: PointsPlan = NO_CHANGES, lane: Lane | None = None
+) -> ChecksPlugin:
+    """Run a folder of checks, or those of one lane, with nothing of pytest's own to be seen.
+
+    Raises InfraError where pytest cannot.
+    """
+    import pytest
+
+    from wakelab.plugin import ChecksPlugin
+
+    plugin = ChecksPlugin(subject, plan, lane)
+    said = StringIO()
+    arguments = [
+        str(folder),
+        *("-c", os.devnull, "--rootdir", str(folder)),
+        *("-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:logging", "-p", "no:doctest"),
+        *("-p", "no:unraisableexception", "-p", "no:threadexception", "-p", "no:unittest"),
+        *("-p", "no:junitxml", "-p", "no:faulthandler", "-p", "no:stepwise", "-p", "no:pastebin"),
+        *("--assert=plain", "--import-mode=importlib", "--noconftest", "--capture=no"),
+        *("-o", "python_files=check_*.py", "-o", "python_functions=check_*"),
+    ]
+    with redirect_stdout(said), redirect_stderr(said), _undisturbed():
+        code = pytest.main(arguments, plugins=[plugin])
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    if code != pytest.ExitCode.OK or not plugin.specs:
+        raise InfraError(
+            f"the checks could not be run (pytest ended with {int(code)})",
+            str(folder),
+            said.getvalue()[-800:] or "no output",
+        )
+    return plugin
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Neither the environment nor other plugins have a say in how a submission is graded."""
+    before = dict(os.environ)
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(name, None)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
