@@ -20,6 +20,12 @@ ALL =
 PAIRS =
 # Anything here: fewer runs in `make bench`.
 QUICK =
+# The folder or archive with a class's submissions, for `make class`; where its results go (empty:
+# build/class/), how many are graded at once (empty: one for each core), and a Dask scheduler.
+SUBMISSIONS =
+OUT =
+JOBS =
+SCHEDULER =
 # Anything here: `make grade` and `make script` also fail when not all is right.
 STRICT =
 # A file with what the checks are worth and what is hidden: docs/instructors/points.md.
@@ -27,12 +33,13 @@ POINTS =
 # The report for `make verify`.
 REPORT =
 export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK PAIRS POINTS REPORT
+export SUBMISSIONS OUT JOBS SCHEDULER
 
 # Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
 export PYTHONUTF8 = 1
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.PHONY: demo grade report script sweep replay debug verify bench test check format setup doctor qemu10 clean help FORCE
+.PHONY: demo grade report script sweep replay debug class verify bench test check format setup doctor qemu10 clean help FORCE
 .DEFAULT_GOAL := help
 
 # -P: what lies in the current folder is not importable by accident.
@@ -76,6 +83,12 @@ debug: $(READY)
 	@$(PY) -m wakelab replay --gdb $${ID:?say which: make debug ID=...} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
 ##@ For instructors
+
+## Grade a class, as a platform exports it: SUBMISSIONS=folder-or-archive [LAB=08] [OUT=folder] [POINTS=file] [JOBS=4] [SCHEDULER=tcp://...]
+class: $(READY)
+	@if [ -z "$$SUBMISSIONS" ]; then echo "Say which: make class SUBMISSIONS=folder-or-archive" >&2; exit 2; fi; \
+	$(PY) -m wakelab class --lab "$$LAB" $${OUT:+--out "$$OUT"} $${JOBS:+--jobs "$$JOBS"} $${POINTS:+--points "$$POINTS"} \
+	    $${SCHEDULER:+--scheduler "$$SCHEDULER"} "$$SUBMISSIONS"
 
 ## Grade again and compare with a report, bit by bit: REPORT=file SUBMISSION=folder [POINTS=file]
 verify: $(READY)

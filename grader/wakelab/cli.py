@@ -101,6 +101,16 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("submission", nargs="?", type=Path, help="folder with the files (yours)")
     replay.set_defaults(run=_replay)
 
+    class_ = commands.add_parser("class", help="grade a whole class, as a platform exports it")
+    class_.add_argument("--lab", default="08", help="number of the lab (08)")
+    class_.add_argument("--out", type=Path, help="folder for results (build/class/LAB-NAME)")
+    class_.add_argument("--jobs", type=int, default=0, help="gradings at once (one for each core)")
+    class_.add_argument("--pairs", action="store_true", help="sweep pairs of presses, too")
+    class_.add_argument("--points", type=Path, help="what the checks are worth (a TOML file)")
+    class_.add_argument("--scheduler", default="", help="a Dask scheduler's address: tcp://…")
+    class_.add_argument("submissions", type=Path, help="folder or archive with all submissions")
+    class_.set_defaults(run=_class)
+
     bench = commands.add_parser("bench", help="measure speed and size")
     bench.add_argument("--quick", action="store_true", help="10 gradings instead of 100 at the end")
     bench.set_defaults(run=_bench)
@@ -179,6 +189,22 @@ def _replay(options: argparse.Namespace) -> int:
     folder = options.submission or lab.directory
     clean = replay(root, lab, folder, schedule, _console(), gdb=options.gdb)
     return FULL if clean else NOT_FULL
+
+
+def _class(options: argparse.Namespace) -> int:
+    from wakelab.classes.command import Wish, grade_class
+    from wakelab.labs import checkout_root
+
+    wish = Wish(
+        submissions=options.submissions,
+        lab=options.lab,
+        out=options.out,
+        jobs=options.jobs,
+        scheduler=options.scheduler,
+        modes=("pairs",) if options.pairs else (),
+        points=points_of(options.points),
+    )
+    return grade_class(checkout_root(), wish, _console())
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,28 @@ def collect(lab: Lab, path: Path) -> Submission:
     finally:
         os.close(top)
     return Submission(path.resolve().name or "submission", files, _combined_hash(files), problem)
+
+
+def submission_of(lab: Lab, name: str, contents: Mapping[str, bytes]) -> Submission:
+    """What was handed in, from its contents: whoever read them did so within MAX_FILE_BYTES + 1.
+
+    `contents` has at least one of the lab's files; the others count as missing, and files that are
+    not the lab's are left out. A student's mistake becomes `problem`.
+    """
+    files: list[SourceFile] = []
+    problem = _missing_files(lab, [each for each in lab.files if each not in contents])
+    try:
+        for each in lab.files if problem is None else ():
+            files.append(_source_file(each, contents[each]))
+    except _Unfit as unfit:
+        problem = unfit.problem
+    taken = tuple(files)
+    return Submission(name, taken, _combined_hash(taken), problem)
+
+
+def unreadable(name: str, what: str, next_step: str) -> Submission:
+    """A submission of which nothing can be taken."""
+    return Submission(name, (), _combined_hash(()), Problem(what, next_step))
 
 
 def _open_top(path: Path) -> int:
@@ -145,29 +168,37 @@ def _open_nested(top: int, parts: tuple[str, ...]) -> int | None:
 
 
 def _read_all(directory: int, lab: Lab) -> tuple[tuple[SourceFile, ...], Problem | None]:
-    missing = [name for name in lab.files if not _exists(directory, name)]
-    if missing:
-        names = " and ".join(missing)
-        return (), Problem(
-            f"{names} {'is' if len(missing) == 1 else 'are'} missing",
-            f"hand in {' and '.join(lab.files)} together, spelled exactly so",
-        )
+    missing = _missing_files(lab, [name for name in lab.files if not _exists(directory, name)])
+    if missing is not None:
+        return (), missing
     files: list[SourceFile] = []
     for name in lab.files:
         try:
-            data = _read_file(directory, name)
+            files.append(_source_file(name, _read_file(directory, name)))
         except _Unfit as unfit:
             return tuple(files), unfit.problem
-        files.append(SourceFile(name, data, hashlib.sha256(data).hexdigest()))
     return tuple(files), None
+
+
+def _missing_files(lab: Lab, missing: Sequence[str]) -> Problem | None:
+    if not missing:
+        return None
+    return Problem(
+        f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
+        f"hand in {' and '.join(lab.files)} together, spelled exactly so",
+    )
 
 
 def _read_file(directory: int, name: str) -> bytes:
     descriptor = _open_regular(directory, name)
     try:
-        data = _read_limited(descriptor, name)
+        return _read_limited(descriptor, name)
     finally:
         os.close(descriptor)
+
+
+def _source_file(name: str, data: bytes) -> SourceFile:
+    """The file, if its content is fit for a compiler. Raises _Unfit."""
     if len(data) > MAX_FILE_BYTES:
         raise _Unfit(
             f"{name} is larger than {MAX_FILE_BYTES // 1024} KiB",
@@ -180,7 +211,7 @@ def _read_file(directory: int, name: str) -> bytes:
             f"{name} is not a text file: it holds NUL bytes",
             "save it as UTF-8 text (not UTF-16), and hand in the source, not the object file",
         )
-    return data
+    return SourceFile(name, data, hashlib.sha256(data).hexdigest())
 
 
 def _open_regular(directory: int, name: str) -> int:

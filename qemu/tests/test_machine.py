@@ -169,7 +169,7 @@ def test_missing_qemu(build: Build) -> None:
 
 
 def test_missing_qemu_without_setpriv(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_die_with_parent", list)
+    monkeypatch.setattr(module, "die_with_parent", list)
     said = fails(build("sleeper").path, Qemu(("/nonexistent/qemu",)))
     assert said == "QEMU did not start: No such file or directory"
 

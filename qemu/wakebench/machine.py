@@ -93,7 +93,7 @@ class Machine:
 
     def _start(self, elf: Path, qemu: Qemu, wiring: Wiring) -> None:
         argv = [
-            *_die_with_parent(),
+            *die_with_parent(),
             *qemu.command,
             *("-M", "lm3s6965evb", "-kernel", str(elf), "-S"),
             *("-display", "none", "-nodefaults", "-no-user-config"),
@@ -205,6 +205,6 @@ def _quoted(value: str) -> str:
     return value.replace(",", ",,")
 
 
-def _die_with_parent() -> list[str]:
+def die_with_parent() -> list[str]:
     """Words that make the kernel kill the process when its parent dies (Linux; elsewhere none)."""
     return ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []

@@ -1,0 +1,69 @@
+"""Grading on this machine: as many processes as asked for, outcomes as they come."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Protocol
+
+from wakelab.classes.job import Job, Outcome
+from wakelab.classes.process import LIMIT_S, GradingProcess
+
+
+class Pool(Protocol):
+    """Grades jobs. Close it."""
+
+    def grade(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
+        """Each job's number in `jobs` and its outcome, in the order in which they are done. Raises
+        UserError where nothing can be graded any more."""
+
+    def close(self) -> None:
+        """End what is still being graded, and every process."""
+
+
+class LocalPool:
+    """Threads, each with a grading process of its own. A process that dies costs its submission
+    only, and the thread starts another one."""
+
+    def __init__(self, size: int, limit_s: float = LIMIT_S) -> None:
+        self._limit_s = limit_s
+        self._lock = threading.Lock()
+        self._closed = False
+        self._own = threading.local()
+        self._processes: list[GradingProcess] = []
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix="grading")
+
+    def grade(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
+        """See Pool."""
+        numbers = {self._threads.submit(self._grade, job): n for n, job in enumerate(jobs)}
+        for future in as_completed(numbers):
+            yield numbers[future], future.result()
+
+    def close(self) -> None:
+        """See Pool."""
+        with self._lock:
+            self._closed = True
+            processes = list(self._processes)
+        for process in processes:
+            process.stop()
+        self._threads.shutdown(cancel_futures=True)
+        for process in processes:
+            process.close()
+
+    def __enter__(self) -> LocalPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _grade(self, job: Job) -> Outcome:
+        process = getattr(self._own, "process", None)
+        if not isinstance(process, GradingProcess):
+            process = GradingProcess(self._limit_s)
+            with self._lock:
+                if self._closed:
+                    return Outcome(None, "stopped", fatal=True)
+                self._processes.append(process)
+            self._own.process = process
+        return process.grade(job)

@@ -1,0 +1,150 @@
+"""Owns a grading process (wakelab.classes.worker): gives it jobs, waits within a limit, replaces it
+when it dies.
+
+Not multiprocessing, because a Dask worker may have no children of that kind; and because a job and
+its outcome are text, which a broken process cannot turn into anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from typing import IO
+
+from wakebench.machine import die_with_parent
+from wakelab.classes.job import Job, Outcome, pack_job, unpack_outcome
+
+LIMIT_S = 300.0
+"""Of one grading. Protects the machine only: the longest takes some seconds, and what a program
+does is judged by counted instructions."""
+
+_GRACE_S = 5.0
+"""For a process that was told to end, to end what it has started."""
+
+_LOOK_S = 0.5
+"""How soon a waiting thread notices that it is to stop."""
+
+_MAX_ANSWER = 64 * 1024 * 1024
+
+
+class GradingProcess:
+    """Started at the first job. Use it from one thread, which has to live as long as it: the
+    process ends with the thread that started it. `stop` may come from any thread."""
+
+    def __init__(self, limit_s: float = LIMIT_S) -> None:
+        self._limit_s = limit_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._words: IO[bytes] | None = None
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._stop_by = float("inf")
+
+    def grade(self, job: Job) -> Outcome:
+        """The outcome; `trouble` where the process died or took too long. Never raises for them."""
+        with self._lock:
+            if self._stopped:
+                return Outcome(None, "stopped", fatal=True)
+            process = self._process or self._start()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(pack_job(job).encode() + b"\n")
+            process.stdin.flush()
+            answer = self._answer(process)
+        except BrokenPipeError:
+            answer = None
+        if answer is not None:
+            return unpack_outcome(answer.decode("utf-8", "replace"))
+        return Outcome(None, self._bury(process))
+
+    def stop(self) -> None:
+        """End it, and refuse further jobs; a `grade` that runs in another thread returns."""
+        with self._lock:
+            self._stopped = True
+            self._stop_by = min(self._stop_by, time.monotonic() + _GRACE_S)
+            process = self._process
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+
+    def close(self) -> None:
+        """End it and wait for that. In the thread that used it, or after that thread."""
+        self.stop()
+        if self._process is not None:
+            self._bury(self._process)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now."""
+        return self._process.pid if self._process is not None else None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115  (closed in _bury)
+        self._process = subprocess.Popen(
+            [*die_with_parent(), sys.executable, "-P", "-m", "wakelab.classes.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            env={**os.environ, "PYTHONUTF8": "1"},
+            # Ctrl-C is ours to tell.
+            start_new_session=True,
+            bufsize=0,
+        )
+        return self._process
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> bytes | None:
+        """One line; None where none came in time."""
+        assert process.stdout is not None
+        deadline = time.monotonic() + self._limit_s
+        poll = select.poll()
+        poll.register(process.stdout, select.POLLIN)
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            remaining = min(deadline, self._stop_by) - time.monotonic()
+            if remaining <= 0:
+                return None
+            if not poll.poll(min(remaining, _LOOK_S) * 1000):
+                continue
+            chunk = os.read(process.stdout.fileno(), 1 << 16)
+            if not chunk or len(line) > _MAX_ANSWER:
+                return None
+            line += chunk
+        return bytes(line)
+
+    def _bury(self, process: subprocess.Popen[bytes]) -> str:
+        """End the process, free everything, and say in words how it ended."""
+        late = process.poll() is None and not self._stopped
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.close()
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()  # what it started dies with it
+            process.wait()
+        process.stdout.close()
+        words = self._last_words()
+        with self._lock:
+            self._process = None
+        if late:
+            return f"the grading process did not answer within {self._limit_s:.0f} s{words}"
+        status = process.returncode
+        how = f"by signal {-status}" if status < 0 else f"with exit code {status}"
+        return f"the grading process ended {how}{words}"
+
+    def _last_words(self) -> str:
+        if self._words is None:
+            return ""
+        with self._words as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 2000))
+            lines = file.read().decode("utf-8", "replace").strip().splitlines()
+        self._words = None
+        return f"; its last words: {lines[-1][:300]}" if lines else ""
