@@ -30,9 +30,11 @@ SCHEDULER =
 STRICT =
 # A file with what the checks are worth and what is hidden: docs/instructors/points.md.
 POINTS =
+# The shape for `make report`; empty: for the terminal.
+FORMAT =
 # The report for `make verify`.
 REPORT =
-export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK PAIRS POINTS REPORT
+export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK PAIRS POINTS REPORT FORMAT
 export SUBMISSIONS OUT JOBS SCHEDULER
 
 # Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
@@ -61,9 +63,9 @@ demo: $(READY)
 grade: $(READY)
 	@$(PY) -m wakelab grade --lab "$$LAB" $${PAIRS:+--pairs} $${POINTS:+--points "$$POINTS"} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
-## Show the last report again: [LAB=08]
+## Show the last report again, or give it a platform's shape: [LAB=08] [FORMAT=gradescope; list: which there are]
 report: $(READY)
-	@$(PY) -m wakelab report --lab "$$LAB"
+	@$(PY) -m wakelab $(if $(FORMAT),convert --format "$$FORMAT",report) --lab "$$LAB"
 
 ## Play a script of presses to your program: SCRIPT=file [LAB=08] [SUBMISSION=folder]
 script: $(READY)

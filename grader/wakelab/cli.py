@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wakelab import __version__
 from wakelab.errors import UserError
-from wakelab.report_commands import add_report_commands, points_of
+from wakelab.report_commands import add_report_commands, points_of, surroundings_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument(
         "--out", type=Path, help="folder for report.json and junit.xml (build/reports/LAB)"
     )
+    grade.add_argument(
+        "--format", action="append", default=[], help="also in this shape, beside report.json"
+    )
     grade.add_argument("--points", type=Path, help="what the checks are worth (a TOML file)")
     grade.add_argument(
         "--show-hidden", action="store_true", help="show also what is hidden until it is due"
@@ -124,24 +127,29 @@ def _console() -> Console:
 
 
 def _grade(options: argparse.Namespace) -> int:
+    from wakelab.formats.registry import convert, format_named, require_variables
     from wakelab.grade import grade
     from wakelab.labs import checkout_root, load_lab
     from wakelab.points import as_the_student_sees
     from wakelab.render import render_report
-    from wakelab.report import Verdict, write_report
+    from wakelab.report import Verdict, write_atomically, write_report
 
     root = checkout_root()
     lab = load_lab(root, options.lab)
+    shapes = [format_named(name) for name in ("junit", *options.format)]
+    surroundings = surroundings_of(root, lab.number)
+    for shape in shapes:
+        require_variables(shape, surroundings)
     modes = ("pairs",) if options.pairs else ()
     points = points_of(options.points)
     report = grade(root, lab, options.submission or lab.directory, modes, points)
     shown = report if options.show_hidden else as_the_student_sees(report)
     render_report(shown, _console())
-    from wakelab.junit import write_junit
-
     folder = options.out or root / "build" / "reports" / lab.number
     write_report(report, folder / "report.json")
-    write_junit(report, folder / "junit.xml")
+    for shape in shapes:
+        text = convert(report, shape, surroundings, show_hidden=options.show_hidden)
+        write_atomically(folder / shape.file, text)
     if report.verdict is Verdict.INFRA:
         return TROUBLE
     # Of what is shown: the exit code must not tell what a hidden check found.

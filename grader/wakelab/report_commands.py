@@ -1,12 +1,16 @@
-"""The commands that work on a report: `report`, `verify`."""
+"""The commands that work on a report: `report`, `convert`, `verify`."""
 
 from __future__ import annotations
 
 import argparse
+import datetime
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wakelab.formats.format import Surroundings
     from wakelab.points import PointsPlan
 
 SAME, DIFFERS = 0, 1
@@ -21,6 +25,21 @@ def add_report_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     )
     report.add_argument("report", nargs="?", type=Path, help="a report.json (the last one)")
     report.set_defaults(run=_report)
+
+    convert = commands.add_parser("convert", help="give a report the shape that a platform reads")
+    convert.add_argument("--format", default="", help="which; `list` tells them, `all` makes all")
+    convert.add_argument(
+        "--out", type=Path, help="the file; with `all` the folder (printed, or beside the report)"
+    )
+    convert.add_argument(
+        "--folder", help="where in the repository the files lie (the lab's own folder)"
+    )
+    convert.add_argument(
+        "--show-hidden", action="store_true", help="also what is hidden until it is due"
+    )
+    convert.add_argument("--lab", default="08", help="number of the lab (08)")
+    convert.add_argument("report", nargs="?", type=Path, help="a report.json (the last one)")
+    convert.set_defaults(run=_convert)
 
     verify = commands.add_parser(
         "verify",
@@ -68,6 +87,51 @@ def _report(options: argparse.Namespace) -> int:
     shown = report if options.show_hidden else as_the_student_sees(report)
     render_report(shown, Console(highlight=False, soft_wrap=False))
     return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from wakelab.errors import UserError
+    from wakelab.formats.registry import FORMATS, convert, format_named, missing_variables
+    from wakelab.labs import checkout_root
+    from wakelab.report import read_report, write_atomically
+
+    if options.format in ("", "list"):
+        for shape in FORMATS:
+            print(f"{shape.name:<20}{shape.file:<29}{shape.title}")
+        if options.format:
+            return 0
+        raise UserError("which format?", next_step="add --format NAME, one of the above, or all")
+    root = checkout_root()
+    path = options.report or last_report(root, options.lab)
+    report = read_report(path)
+    surroundings = surroundings_of(root, report.lab, options.folder)
+    if options.format != "all":
+        shape = format_named(options.format)
+        text = convert(report, shape, surroundings, show_hidden=options.show_hidden)
+        if options.out is None:
+            sys.stdout.write(text)
+        else:
+            write_atomically(options.out, text)
+        return 0
+    for shape in FORMATS:
+        if missing := missing_variables(shape, surroundings):
+            print(f"{shape.name:<20}left out: {missing[0]} is not set")
+            continue
+        text = convert(report, shape, surroundings, show_hidden=options.show_hidden)
+        target = (options.out or path.parent) / shape.file
+        write_atomically(target, text)
+        print(f"{shape.name:<20}{target}")
+    return 0
+
+
+def surroundings_of(root: Path, lab: str, folder: str | None = None) -> Surroundings:
+    """What the formats are told beside the report."""
+    from wakelab.formats.format import Surroundings
+    from wakelab.labs import load_lab
+
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    where = f"lab/{load_lab(root, lab).slug}" if folder is None else folder.strip("/")
+    return Surroundings(dict(os.environ), "" if where == "." else where, now)
 
 
 def _verify(options: argparse.Namespace) -> int:

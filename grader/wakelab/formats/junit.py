@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wakelab.render import safe_text
-from wakelab.report import CheckResult, Report, Verdict, write_atomically
+from wakelab.formats.format import Surroundings
+from wakelab.formats.words import clean, details, reason
+from wakelab.report import CheckResult, Report, Verdict
 
 if TYPE_CHECKING:
     from junitparser import TestCase
 
-_MAX_TEXT = 4000
 
-
-def to_junit(report: Report) -> str:
+def to_junit(report: Report, _: Surroundings) -> str:
     """XML with one test case for each check, and no times, so that two gradings compare.
 
     `skipped` maps to skipped, `infra` to error, every other verdict but `pass` to failure. Points
@@ -22,7 +20,7 @@ def to_junit(report: Report) -> str:
     """
     from junitparser import JUnitXml, TestSuite
 
-    suite = TestSuite(_clean(f"lab {report.lab}: {report.title}"))
+    suite = TestSuite(clean(f"lab {report.lab}: {report.title}"))
     for name, value in (
         ("schema", report.schema),
         ("submission", report.submission),
@@ -30,7 +28,7 @@ def to_junit(report: Report) -> str:
         ("points", report.points),
         ("max_points", report.max_points),
     ):
-        suite.add_property(name, _clean(str(value)))
+        suite.add_property(name, clean(str(value)))
     for check in report.checks:
         suite.add_testcase(_case(report, check))
     document = JUnitXml("wakelab")
@@ -38,15 +36,10 @@ def to_junit(report: Report) -> str:
     return _serialized(document.tostring())  # type: ignore[no-untyped-call]
 
 
-def write_junit(report: Report, path: Path) -> None:
-    """Write the XML in one step. Raises UserError when it cannot be written."""
-    write_atomically(path, to_junit(report))
-
-
 def _case(report: Report, check: CheckResult) -> TestCase:
     from junitparser import Error, Failure, Properties, Property, Skipped, TestCase
 
-    case = TestCase(_clean(check.title), classname=_clean(f"lab{report.lab}.{check.id}"))
+    case = TestCase(clean(check.title), classname=clean(f"lab{report.lab}.{check.id}"))
     properties = Properties()  # type: ignore[no-untyped-call]
     for name, value in (
         ("points", str(check.points)),
@@ -57,39 +50,15 @@ def _case(report: Report, check: CheckResult) -> TestCase:
         ("trace_hash", check.trace_hash),
     ):
         if value:
-            item = Property(name, _clean(value))
+            item = Property(name, clean(value))
             properties.append(item)  # type: ignore[no-untyped-call]
     case.append(properties)  # type: ignore[no-untyped-call]
     if check.verdict is not Verdict.PASS:
         kinds = {Verdict.SKIPPED: Skipped, Verdict.INFRA: Error}
-        result = kinds.get(check.verdict, Failure)(_clean(_message(check)), str(check.verdict))
-        result.text = _clean(_details(check))
+        result = kinds.get(check.verdict, Failure)(reason(check), str(check.verdict))
+        result.text = details(check)
         case.result = [result]
     return case
-
-
-def _message(check: CheckResult) -> str:
-    return check.why or check.seen or str(check.verdict)
-
-
-def _details(check: CheckResult) -> str:
-    lines = [
-        f"{label}: {text}"
-        for label, text in (
-            ("expected", check.expected),
-            ("seen", check.seen),
-            ("why", check.why),
-            ("hint", check.hint),
-        )
-        if text
-    ]
-    if check.place is not None:
-        lines.append(f"where: {check.place.file}:{check.place.line}: {check.place.text.strip()}")
-    return "\n".join([*lines, *check.story])
-
-
-def _clean(text: str) -> str:
-    return safe_text(text, _MAX_TEXT, lines=True)
 
 
 def _serialized(xml: str | bytes) -> str:
