@@ -276,7 +276,7 @@ def _compression(head: bytes, name: str) -> Callable[[], _Unpacker]:
         return lambda: _Wrapped(bz2.BZ2Decompressor())
     if head[:6] == b"\xfd7zXZ\0":
         return lambda: _Wrapped(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY))
-    if head[257:262] == b"ustar":
+    if head[257:262] == b"ustar" or head == bytes(512):  # zeros are where a tar ends
         return _Unpacker
     for magic, called in (
         (b"Rar!", "a RAR archive"),
