@@ -34,7 +34,9 @@ POINTS =
 FORMAT =
 # The report for `make verify`.
 REPORT =
-export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK PAIRS POINTS REPORT FORMAT
+# Anything here: foreign code runs without the sandbox.
+TRUST =
+export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK PAIRS POINTS REPORT FORMAT TRUST
 export SUBMISSIONS OUT JOBS SCHEDULER
 
 # Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
@@ -47,6 +49,7 @@ MAKEFLAGS += --no-builtin-rules
 # -P: what lies in the current folder is not importable by accident.
 PY = .venv/bin/python -P
 READY = .venv/ready
+TRUSTED = $${TRUST:+--trust-this-code}
 
 # 1 means "not all is right yet". That is an answer, and make need not shout about it.
 CALM = status=$$?; if [ $$status = 1 ] && [ -z "$$STRICT" ]; then exit 0; fi; exit $$status
@@ -61,7 +64,7 @@ demo: $(READY)
 
 ## Grade your work: [LAB=08] [SUBMISSION=folder] [PAIRS=1: two presses, too] [STRICT=1: fail unless full marks]
 grade: $(READY)
-	@$(PY) -m wakelab grade --lab "$$LAB" $${PAIRS:+--pairs} $${POINTS:+--points "$$POINTS"} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+	@$(PY) -m wakelab grade $(TRUSTED) --lab "$$LAB" $${PAIRS:+--pairs} $${POINTS:+--points "$$POINTS"} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
 ## Show the last report again, or give it a platform's shape: [LAB=08] [FORMAT=gradescope; list: which there are]
 report: $(READY)
@@ -70,32 +73,32 @@ report: $(READY)
 ## Play a script of presses to your program: SCRIPT=file [LAB=08] [SUBMISSION=folder]
 script: $(READY)
 	@if [ -z "$$SCRIPT" ]; then echo "Say which: make script SCRIPT=file [LAB=08] [SUBMISSION=folder]" >&2; exit 2; fi; \
-	$(PY) -m wakelab script --lab "$$LAB" $${SUBMISSION:+--submission "$$SUBMISSION"} "$$SCRIPT"; $(CALM)
+	$(PY) -m wakelab script $(TRUSTED) --lab "$$LAB" $${SUBMISSION:+--submission "$$SUBMISSION"} "$$SCRIPT"; $(CALM)
 
 ## Press before every instruction: [LAB=08] [SUBMISSION=folder] [MODE=singles] [LEVEL=Os] [ALL=1]
 sweep: $(READY)
-	@$(PY) -m wakelab sweep --lab "$$LAB" --mode "$$MODE" --level "$$LEVEL" $${ALL:+--all} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+	@$(PY) -m wakelab sweep $(TRUSTED) --lab "$$LAB" --mode "$$MODE" --level "$$LEVEL" $${ALL:+--all} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
 ## Run one schedule of presses again, step by step: ID=from-a-report [SUBMISSION=folder]
 replay: $(READY)
-	@$(PY) -m wakelab replay $${ID:?say which: make replay ID=...} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+	@$(PY) -m wakelab replay $(TRUSTED) $${ID:?say which: make replay ID=...} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
 ## Stop in GDB where the last press of a schedule comes: ID=from-a-report [SUBMISSION=folder]
 debug: $(READY)
-	@$(PY) -m wakelab replay --gdb $${ID:?say which: make debug ID=...} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+	@$(PY) -m wakelab replay $(TRUSTED) --gdb $${ID:?say which: make debug ID=...} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
 ##@ For instructors
 
 ## Grade a class, as a platform exports it: SUBMISSIONS=folder-or-archive [LAB=08] [OUT=folder] [POINTS=file] [JOBS=4] [SCHEDULER=tcp://...]
 class: $(READY)
 	@if [ -z "$$SUBMISSIONS" ]; then echo "Say which: make class SUBMISSIONS=folder-or-archive" >&2; exit 2; fi; \
-	$(PY) -m wakelab class --lab "$$LAB" $${OUT:+--out "$$OUT"} $${JOBS:+--jobs "$$JOBS"} $${POINTS:+--points "$$POINTS"} \
+	$(PY) -m wakelab class $(TRUSTED) --lab "$$LAB" $${OUT:+--out "$$OUT"} $${JOBS:+--jobs "$$JOBS"} $${POINTS:+--points "$$POINTS"} \
 	    $${SCHEDULER:+--scheduler "$$SCHEDULER"} "$$SUBMISSIONS"
 
 ## Grade again and compare with a report, bit by bit: REPORT=file SUBMISSION=folder [POINTS=file]
 verify: $(READY)
 	@if [ -z "$$REPORT" ] || [ -z "$$SUBMISSION" ]; then echo "Say which: make verify REPORT=file SUBMISSION=folder" >&2; exit 2; fi; \
-	$(PY) -m wakelab verify $${POINTS:+--points "$$POINTS"} "$$REPORT" "$$SUBMISSION"
+	$(PY) -m wakelab verify $(TRUSTED) $${POINTS:+--points "$$POINTS"} "$$REPORT" "$$SUBMISSION"
 
 ##@ When something is wrong
 

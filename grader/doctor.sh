@@ -70,6 +70,9 @@ if [ "$only" != tools ]; then printf '%swakelab doctor%s\n' "$bold" "$plain"; fi
 
 tool qemu-system-arm 7.2 "tried: 7.2, 10.0" "$(get qemu-system-arm qemu)" qemu-system-arm --version
 tool arm-none-eabi-gcc 10.0 "tried: 12.2" "$(get gcc-arm-none-eabi arm-none-eabi-gcc)" arm-none-eabi-gcc -dumpfullversion
+if [ "$(uname -s)" = Linux ]; then
+    tool bwrap 0.8 "the sandbox for what others hand in" "$(get bubblewrap '')" bwrap --version
+fi
 if [ "$only" = tools ]; then exit "$sick"; fi
 
 if have make; then row ok make "$(make --version | number)" ''; else

@@ -52,6 +52,8 @@ no_python() {
 missing_packages() {
     have qemu-system-arm || echo qemu-system-arm
     have arm-none-eabi-gcc || echo gcc-arm-none-eabi
+    # The sandbox for what others handed in is made of Linux's namespaces; elsewhere there is none.
+    have bwrap || [ "$(uname -s)" != Linux ] || echo bubblewrap
     have make || echo make
     find_python >/dev/null || {
         have python3 || echo python3
@@ -76,7 +78,7 @@ install_packages() {
             stop "With Homebrew (not tried by us): brew install qemu arm-none-eabi-gcc python@3.12"
         fi
         stop "This set-up knows Debian and Ubuntu. Elsewhere, install QEMU for Arm 7.2 or newer," \
-            "the compiler arm-none-eabi-gcc 10 or newer, and Python 3.11 or newer, then try again."
+            "the compiler arm-none-eabi-gcc 10 or newer, bubblewrap, and Python 3.11 or newer, then try again."
     fi
     line="apt-get update && apt-get install -y --no-install-recommends $*"
     if [ "$(id -u)" = 0 ]; then

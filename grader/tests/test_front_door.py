@@ -110,6 +110,7 @@ class Machine:
     def with_tools(self, qemu: str = "7.2.22", gcc: str = "12.2.1") -> None:
         self.program("qemu-system-arm", f"echo QEMU emulator version {qemu}")
         self.program("arm-none-eabi-gcc", f"echo {gcc}")
+        self.program("bwrap", "echo bubblewrap 0.8.0")
 
     def with_apt_get(self, user: int) -> None:
         """An apt-get that writes down its arguments, and "installs" QEMU and the compiler."""
@@ -121,7 +122,8 @@ class Machine:
             case "$*" in *' install '*) ;; *) exit 0 ;; esac
             printf '#!/bin/sh\\necho version 7.2.22\\n' >"{self.bin}/qemu-system-arm"
             printf '#!/bin/sh\\necho 12.2.1\\n' >"{self.bin}/arm-none-eabi-gcc"
-            chmod +x "{self.bin}/qemu-system-arm" "{self.bin}/arm-none-eabi-gcc"
+            printf '#!/bin/sh\\necho 0.8.0\\n' >"{self.bin}/bwrap"
+            chmod +x "{self.bin}/qemu-system-arm" "{self.bin}/arm-none-eabi-gcc" "{self.bin}/bwrap"
             """,
         )
 
@@ -234,6 +236,12 @@ def test_make_grade_hands_over_lab_and_submission(ready: Machine) -> None:
     assert json.loads(done.stdout) == ["grade", "--lab", "07", '../it\'s ü & "mine"']
 
 
+def test_make_trusts_only_when_told(ready: Machine) -> None:
+    for command in (["grade"], ["script", "SCRIPT=x"], ["sweep"], ["replay", "ID=x"]):
+        assert "--trust-this-code" not in ready.run("make", *command).stdout
+        assert "--trust-this-code" in ready.run("make", *command, "TRUST=1").stdout
+
+
 @pytest.mark.parametrize(
     ("grader", "strict", "fails"),
     [(0, "", False), (1, "", False), (1, "1", True), (2, "", True), (2, "1", True)],
@@ -259,8 +267,8 @@ def test_make_script_wants_a_file(ready: Machine) -> None:
 
 # ---- set-up: Debian packages ---------------------------------------------------------------------
 
-BOTH = "qemu-system-arm gcc-arm-none-eabi"
-INSTALL = f"apt-get update && apt-get install -y --no-install-recommends {BOTH}"
+ALL = "qemu-system-arm gcc-arm-none-eabi bubblewrap"
+INSTALL = f"apt-get update && apt-get install -y --no-install-recommends {ALL}"
 
 
 @pytest.mark.parametrize("sudo", [False, True], ids=["no sudo", "sudo asks for a password"])
@@ -287,7 +295,7 @@ def test_with_an_administrator_it_installs_what_is_missing(bare: Machine, user: 
     assert STOPPED_AT_VENV in done.stderr, done.stdout + done.stderr
     update, install = bare.apt_get_was_asked()
     assert update.endswith(" update") and update.startswith("sudo ") == (user != 0)
-    assert install.endswith(f" install -y --no-install-recommends {BOTH}")
+    assert install.endswith(f" install -y --no-install-recommends {ALL}")
     assert install.startswith("sudo ") == (user != 0)
 
 
@@ -326,6 +334,7 @@ def test_other_systems_are_told_what_to_install(bare: Machine, system: str, told
     done = bare.setup()
     assert done.returncode == 1
     assert told in done.stderr
+    assert ("bubblewrap" in done.stderr) == (system == "Linux")
 
 
 def test_a_tool_that_is_too_old_stops_the_set_up(usual: Machine) -> None:
@@ -442,6 +451,7 @@ def test_doctor_on_this_machine_finds_nothing_missing() -> None:
 MENDED_BY: Mapping[str, str] = {
     "qemu-system-arm": "qemu-system-arm",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "bwrap": "bubblewrap",
     "python3": "python3 python3-venv",
 }
 

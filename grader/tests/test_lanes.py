@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from wakelab.confinement import choose
 from wakelab.grade import grade_submission
 from wakelab.labs import checkout_root, load_lab
 from wakelab.lanes import SecondLane, can_have_two
@@ -23,6 +24,7 @@ from wakelab.submission import collect
 
 ROOT = checkout_root()
 LAB = load_lab(ROOT, "08")
+CONFINEMENT = choose(ROOT, trust=False, own=True)
 WRONG = ROOT / "grader" / "corpus" / LAB.slug / "wrong"
 
 pytestmark = pytest.mark.skipif(not can_have_two(), reason="one core, or no Linux: no second lane")
@@ -43,7 +45,7 @@ def whole(tmp_path: Path) -> Callable[[Path], Path]:
 
 
 def grade(folder: Path, *, two_lanes: bool) -> Report:
-    return grade_submission(ROOT, LAB, collect(LAB, folder), two_lanes=two_lanes)
+    return grade_submission(ROOT, LAB, collect(LAB, folder), CONFINEMENT, two_lanes=two_lanes)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from wakelab.checking import Spec, specs_in
 from wakelab.cli import main
+from wakelab.confinement import choose
 from wakelab.errors import UserError
 from wakelab.grade import grade, plan_of
 from wakelab.labs import all_labs, checkout_root, load_lab
@@ -23,6 +24,7 @@ from wakelab.verify import verify
 
 ROOT = checkout_root()
 LAB = load_lab(ROOT, "08")
+CONFINEMENT = choose(ROOT, trust=False, own=True)
 SPECS = (Spec("builds", "It builds", 0, ()), Spec("one", "One press", 10, ("builds",)))
 HIDDEN = Visibility.AFTER_DUE_DATE
 
@@ -102,7 +104,7 @@ def test_every_labs_own_points_are_right() -> None:
 
 
 def test_the_specs_are_those_that_run() -> None:
-    report = grade(ROOT, LAB, LAB.directory, ["pairs"])
+    report = grade(ROOT, LAB, LAB.directory, CONFINEMENT, ["pairs"])
     specs = specs_in(checks_of(ROOT, LAB))
     told = [(spec.id, spec.title, spec.points, spec.needs) for spec in specs]
     found = [(each.id, each.title, each.max_points, each.needs) for each in report.checks]
@@ -198,10 +200,12 @@ def test_an_instructors_points_from_the_command_line(
     assert main([*arguments, "--show-hidden"]) == 1
     assert "TODO(1)" in capsys.readouterr().out
 
-    assert verify(ROOT, tmp_path / "report.json", LAB.directory, load_points(points)).same
+    assert verify(
+        ROOT, tmp_path / "report.json", LAB.directory, CONFINEMENT, load_points(points)
+    ).same
     assert main(["verify", str(tmp_path / "report.json"), str(LAB.directory)]) == 2
     other = file_of(tmp_path, text.replace("40", "41"))
-    told = verify(ROOT, tmp_path / "report.json", LAB.directory, load_points(other))
+    told = verify(ROOT, tmp_path / "report.json", LAB.directory, CONFINEMENT, load_points(other))
     assert "hashes.points" in [each.path for each in told.differences]
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 import wakelab.report
 from wakelab.cli import main
+from wakelab.confinement import choose
 from wakelab.errors import InfraError, UserError
 from wakelab.grade import grade
 from wakelab.labs import checkout_root, load_lab
@@ -24,6 +25,7 @@ from wakelab.verify import Verification, compare, render_verification, verify
 
 ROOT = checkout_root()
 LAB = load_lab(ROOT, "08")
+CONFINEMENT = choose(ROOT, trust=False, own=True)
 WRONG = ROOT / "grader" / "corpus" / "08-button-future" / "wrong" / "check-then-register"
 
 
@@ -45,7 +47,7 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def honest(wrong: Path) -> Report:
     """What a submission with a lost wake-up gets."""
-    report = grade(ROOT, LAB, wrong)
+    report = grade(ROOT, LAB, wrong, CONFINEMENT)
     assert report.verdict is Verdict.LOST_WAKE
     return report
 
@@ -94,7 +96,7 @@ def test_an_honest_report_is_the_same_from_another_folder(
     honest: Report, wrong: Path, tmp_path: Path
 ) -> None:
     elsewhere = shutil.copytree(wrong, tmp_path / "bob")
-    verification = verify(ROOT, written(honest, tmp_path / "r.json"), elsewhere)
+    verification = verify(ROOT, written(honest, tmp_path / "r.json"), elsewhere, CONFINEMENT)
     assert verification.same
     assert (verification.claimed, verification.found) == ("alice", "bob")
     said = printed(verification)
@@ -102,12 +104,12 @@ def test_an_honest_report_is_the_same_from_another_folder(
 
 
 def test_the_modes_that_were_asked_for_are_part_of_the_grading(tmp_path: Path) -> None:
-    report = grade(ROOT, LAB, LAB.directory, ["pairs"])
+    report = grade(ROOT, LAB, LAB.directory, CONFINEMENT, ["pairs"])
     assert report.modes == ("pairs",)
     path = written(report, tmp_path / "r.json")
-    assert verify(ROOT, path, LAB.directory).same
+    assert verify(ROOT, path, LAB.directory, CONFINEMENT).same
     path = written(replace(report, modes=()), path)
-    paths = [each.path for each in verify(ROOT, path, LAB.directory).differences]
+    paths = [each.path for each in verify(ROOT, path, LAB.directory, CONFINEMENT).differences]
     assert any(each.startswith("checks[") for each in paths)
 
 
@@ -156,7 +158,7 @@ def test_a_forged_report_is_told_with_what_is_right(
 ) -> None:
     better = [replace(check, verdict=Verdict.PASS) for check in honest.checks]
     forged = replace(honest, verdict=Verdict.PASS, points=100, checks=tuple(better))
-    verification = verify(ROOT, written(forged, tmp_path / "r.json"), wrong)
+    verification = verify(ROOT, written(forged, tmp_path / "r.json"), wrong, CONFINEMENT)
     assert [each.path for each in verification.differences][:2] == ["verdict", "points"]
     assert verification.differences[1].claimed == "100"
     said = printed(verification)
@@ -165,7 +167,7 @@ def test_a_forged_report_is_told_with_what_is_right(
 
 def test_a_report_of_another_submission_is_told(honest: Report, tmp_path: Path) -> None:
     good = submission_in(tmp_path / "good")
-    verification = verify(ROOT, written(honest, tmp_path / "r.json"), good)
+    verification = verify(ROOT, written(honest, tmp_path / "r.json"), good, CONFINEMENT)
     assert "hashes.submission" in [each.path for each in verification.differences]
     assert "about another submission" in printed(verification)
 
@@ -228,7 +230,7 @@ def test_trouble_of_ours_is_no_difference(
         lambda *_: replace(honest, verdict=Verdict.INFRA, checks=(broken,)),
     )
     with pytest.raises(InfraError, match="QEMU went away"):
-        verify(ROOT, written(honest, tmp_path / "r.json"), wrong)
+        verify(ROOT, written(honest, tmp_path / "r.json"), wrong, CONFINEMENT)
 
 
 def test_points_that_are_not_given_are_asked_for(
@@ -236,7 +238,7 @@ def test_points_that_are_not_given_are_asked_for(
 ) -> None:
     path = written(replace(honest, hashes={**honest.hashes, "points": "ab"}), tmp_path / "r.json")
     with pytest.raises(UserError, match="own points") as caught:
-        verify(ROOT, path, wrong, NO_CHANGES)
+        verify(ROOT, path, wrong, CONFINEMENT, NO_CHANGES)
     assert "--points" in caught.value.next_step
 
 
@@ -307,7 +309,7 @@ def test_what_lies_beside_the_submission_has_no_say(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(FULL_MARKS if path.suffix == ".json" else "raise SystemExit(0)\n")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert to_json(grade(ROOT, LAB, folder)) == to_json(honest)
+    assert to_json(grade(ROOT, LAB, folder, CONFINEMENT)) == to_json(honest)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 

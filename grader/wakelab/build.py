@@ -30,7 +30,7 @@ from wakelab.errors import InfraError
 from wakelab.labs import Lab, given_sources
 from wakelab.report import CompilerMessage
 from wakelab.submission import Submission
-from wakelab.toolchain import Completed, Ending, Toolchain
+from wakelab.toolchain import Completed, Ending, Runner, Toolchain, View
 
 __all__ = ["LEVELS", "BuildResult", "Builder", "CompilerMessage", "Elf"]
 
@@ -101,10 +101,18 @@ class BuildResult:
 class Builder:
     """Builds submissions. Owns the folder that the ELFs lie in: close it, or use it in `with`."""
 
-    def __init__(self, root: Path, toolchain: Toolchain, cache_dir: Path | None = None) -> None:
-        """root is the checkout; cache_dir is `<root>/.cache` unless told."""
+    def __init__(
+        self,
+        root: Path,
+        toolchain: Toolchain,
+        cache_dir: Path | None = None,
+        sandbox: Runner | None = None,
+    ) -> None:
+        """root is the checkout; cache_dir is `<root>/.cache` unless told. `sandbox` runs the
+        compiler on what is handed in; without one, that has to be code of our own."""
         self._root = root.resolve()
         self._toolchain = toolchain
+        self._confined = replace(toolchain, runner=sandbox) if sandbox else toolchain
         self._objects = (cache_dir or self._root / ".cache").absolute() / "objects"
         self._out: tempfile.TemporaryDirectory[str] | None = None
         self._built = 0
@@ -145,15 +153,18 @@ class Builder:
         out = self._new_out()
         sources = given_sources(self._root, lab)
         with ExitStack() as stack:
-            private = Path(
+            folder = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="wakelab-"))
             ).resolve()
             unfinished = stack.enter_context(ExitStack())
-            jobs = self._jobs = stack.enter_context(_Jobs(self._toolchain))
+            jobs = self._jobs = stack.enter_context(_Jobs(self._toolchain, self._confined))
+            private, given_files = folder / "private", folder / "given"
             for file in submission.files:
-                (private / file.name).write_bytes(file.data)
+                _write_readable(private, file.name, file.data)
+            for path in self._shown():
+                _write_readable(given_files, path.relative_to(self._root), _bytes_of(path))
             handed_in = [file.name for file in submission.files if file.name.endswith(".c")]
-            work = _Work(self._root, private, out, self._toolchain, lab, tuple(handed_in))
+            work = _Work(given_files, private, out, self._confined, lab, tuple(handed_in))
             compiled = {
                 level: [jobs.start(work.compile, level, source) for source in handed_in]
                 for level in levels
@@ -216,17 +227,17 @@ class Builder:
         for part in (self._toolchain.version, *_COMPILE, level, *_INCLUDES):
             digest.update(part.encode() + b"\0")
         for path in (*headers, *sources, self._root / _SCRIPT):
-            try:
-                data = path.read_bytes()
-            except OSError as error:
-                raise InfraError(
-                    f"a file of the lab cannot be read: {error.strerror}",
-                    str(path),
-                    "restore it: git checkout -- lab solution",
-                ) from None
+            data = _bytes_of(path)
             name = path.relative_to(self._root).as_posix().encode()
             digest.update(b"%s\0%d\0%s" % (name, len(data), data))
         return digest.hexdigest()[:32]
+
+    def _shown(self) -> list[Path]:
+        """What of the checkout the compiler and the linker see of it beside the objects. A copy of
+        it, so that nothing else of the checkout has to be seen, nor be readable for the sandbox."""
+        folders = [self._root / name for name in _INCLUDES]
+        headers = [header for folder in folders for header in sorted(folder.glob("*.h"))]
+        return [*headers, self._root / _SCRIPT]
 
     def _fresh_folder(self, unfinished: ExitStack) -> Path:
         fresh = self._objects / f".new-{secrets.token_hex(8)}"
@@ -260,9 +271,14 @@ class Builder:
 
 @dataclass(frozen=True)
 class _Work:
-    """The jobs on what was handed in, in a private folder that holds just that."""
+    """The jobs on what was handed in.
 
-    root: Path
+    given    the headers and the linker script, laid out as in the checkout
+    private  what was handed in, and nothing else
+    out      of the ELFs
+    """
+
+    given: Path
     private: Path
     out: Path
     toolchain: Toolchain
@@ -270,8 +286,7 @@ class _Work:
     handed_in: tuple[str, ...]
 
     def compile(self, level: str, source: str) -> list[CompilerMessage]:
-        target = self.private / level / f"{source}.o"
-        target.parent.mkdir(exist_ok=True)
+        target = _write_readable(self.private.parent / level, f"{source}.o", b"")
         completed = self._run_compiler(level, source, target, "-fdiagnostics-format=json")
         if b"due to -fmax-errors" in completed.output:  # in JSON gcc then prints no message at all
             completed = self._run_compiler(level, source, target, "-fno-diagnostics-show-caret")
@@ -290,8 +305,8 @@ class _Work:
             str(self.toolchain.gcc),
             *_COMPILE,
             f"-{level}",
-            *(f"-I{self.root / name}" for name in _INCLUDES),
-            f"-ffile-prefix-map={self.root}/=",
+            *(f"-I{self.given / name}" for name in _INCLUDES),
+            f"-ffile-prefix-map={self.given}/=",
             f"-ffile-prefix-map={self.private}=.",
             f"-fmax-errors={MAX_MESSAGES}",
             form,
@@ -301,25 +316,26 @@ class _Work:
             "-o",
             str(target),
         ]
-        return self.toolchain.run(argv, self.private)
+        return self.toolchain.run(argv, self.private, view=View((self.given,), (target,)))
 
     def link(self, level: str, given: Sequence[Path]) -> list[CompilerMessage]:
-        target = self.out / f"{level}.elf"
+        target = _write_readable(self.out, f"{level}.elf", b"")
+        fresh = self.private.parent / level
+        objects = [*given, *(fresh / f"{name}.o" for name in self.handed_in)]
+        script = self.given / _SCRIPT
+        folders = dict.fromkeys(each.parent for each in objects)
         completed = self.toolchain.run(
             [
                 str(self.toolchain.gcc),
-                *_LINK,
-                "-T",
-                str(self.root / _SCRIPT),
-                *map(str, given),
-                *(f"{level}/{name}.o" for name in self.handed_in),
-                "-lgcc",
-                "-o",
-                str(target),
+                *(*_LINK, "-T", str(script)),
+                *map(str, objects),
+                *("-lgcc", "-o", str(target)),
             ],
             self.private,
+            view=View((script, *folders), (target,)),
         )
         if completed.ending is Ending.EXIT and completed.returncode == 0:
+            target.chmod(0o644)
             return []
         target.unlink(missing_ok=True)
         messages = parse_linker_output(completed.output, level, self._home_of)
@@ -337,7 +353,7 @@ class _Work:
         )
 
     def _without_machine(self, text: str) -> str:
-        for folder in (self.private, self.out, self.root):
+        for folder in (self.private, self.out, self.given):
             text = text.replace(f"{folder}/", "")
         return text
 
@@ -360,8 +376,8 @@ class _Work:
 class _Jobs:
     """A pool of workers that never outlives its `with`, nor leaves a process behind."""
 
-    def __init__(self, toolchain: Toolchain) -> None:
-        self._toolchain = toolchain
+    def __init__(self, *toolchains: Toolchain) -> None:
+        self._runners = [each.runner for each in toolchains]
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count())
         self._lock = threading.Lock()
         self._running = 0
@@ -396,7 +412,8 @@ class _Jobs:
         # Again and again: a job may have begun, and not have started its process yet. The jobs are
         # counted because Ctrl-C in the middle of `submit` leaves a worker that the pool forgets.
         while self._running:
-            self._toolchain.runner.stop()
+            for runner in self._runners:
+                runner.stop()
             time.sleep(0.01)
 
     def start(self, job: Callable[..., _T], *arguments: object) -> Future[_T]:
@@ -566,6 +583,30 @@ def _how_it_ended(completed: Completed) -> str:
     return f"failed without saying where{last}"
 
 
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InfraError(
+            f"a file of the lab cannot be read: {error.strerror}",
+            str(path),
+            "restore it: git checkout -- lab solution",
+        ) from None
+
+
+def _write_readable(folder: Path, name: str | Path, data: bytes) -> Path:
+    """A file below `folder` that a sandbox's own user may read and, where it is shown for writing,
+    write. The folder that `folder` lies in keeps everybody else out."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for each in (path.parent, *path.parent.parents):
+        if each.is_relative_to(folder):
+            each.chmod(0o755)
+    path.write_bytes(data)
+    path.chmod(0o666)
+    return path
+
+
 def _object_name(source: Path) -> str:
     return source.as_posix().replace("/", "__") + ".o"
 
@@ -573,6 +614,7 @@ def _object_name(source: Path) -> str:
 def _publish(fresh: Path, folder: Path) -> None:
     """Give a complete folder its name in one step. When another grader was first, its folder is as
     good as ours; when a folder lies there that is not complete, ours takes its place."""
+    _make_readable(fresh)
     try:
         os.rename(fresh, folder)
         return
@@ -583,6 +625,13 @@ def _publish(fresh: Path, folder: Path) -> None:
             ) from None
     for each in sorted(fresh.iterdir()):
         os.replace(each, folder / each.name)
+
+
+def _make_readable(folder: Path) -> None:
+    """For a sandbox's own user."""
+    folder.chmod(0o755)
+    for each in folder.iterdir():
+        each.chmod(0o644)
 
 
 def merged(first: BuildResult, second: BuildResult) -> BuildResult:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wakebench.machine import find_qemu
 from wakelab.build import Builder
+from wakelab.confinement import Confinement
 from wakelab.errors import UserError
 from wakelab.labs import Lab
 from wakelab.render import safe_text
@@ -17,12 +18,15 @@ from wakelab.toolchain import find_toolchain
 
 
 @contextmanager
-def built(root: Path, lab: Lab, folder: Path, level: str) -> Iterator[Subject]:
+def built(
+    root: Path, lab: Lab, folder: Path, level: str, confinement: Confinement
+) -> Iterator[Subject]:
     """The submission in `folder`, built. Raises UserError where it cannot be."""
     submission = collect(lab, folder)
     if submission.problem is not None:
         raise UserError(submission.problem.what, str(folder), submission.problem.next_step)
-    with Builder(root, find_toolchain()) as builder:
+    toolchain = find_toolchain()
+    with Builder(root, toolchain, sandbox=confinement.compiler(toolchain)) as builder:
         build = builder.build(lab, submission, levels=(level,))
         if not build.ok:
             first = build.errors[0]
@@ -31,5 +35,5 @@ def built(root: Path, lab: Lab, folder: Path, level: str) -> Iterator[Subject]:
                 f"{first.file}:{first.line}",
                 f"make grade LAB={lab.number} shows every message",
             )
-        with Subject(lab, submission, build, find_qemu()) as subject:
+        with Subject(lab, submission, build, confinement.around(find_qemu())) as subject:
             yield subject

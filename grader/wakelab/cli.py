@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from wakelab import __version__
 from wakelab.errors import UserError
 from wakelab.report_commands import add_report_commands, points_of, surroundings_of
+from wakelab.trust_option import add_trust, confinement_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,18 +77,20 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument(
         "--show-hidden", action="store_true", help="show also what is hidden until it is due"
     )
+    add_trust(grade)
     grade.set_defaults(run=_grade)
 
     add_report_commands(commands)
 
     demo = commands.add_parser("demo", help="grade the reference and the stub; show one press")
     demo.add_argument("--lab", default="08", help="number of the lab (08)")
-    demo.set_defaults(run=_demo)
+    demo.set_defaults(run=_demo, trust_this_code=False)
 
     script = commands.add_parser("script", help="play a stimulus script against a program")
     script.add_argument("--lab", default="08", help="number of the lab (08)")
     script.add_argument("--submission", type=Path, help="folder with the files (yours)")
     script.add_argument("file", type=Path, help="the script (docs/students/scripts.md)")
+    add_trust(script)
     script.set_defaults(run=_script)
 
     sweep = commands.add_parser("sweep", help="press before every instruction of a program")
@@ -96,12 +99,14 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--level", choices=("O0", "Og", "O2", "Os"), default="Og")
     sweep.add_argument("--all", action="store_true", help="every place, not one for each class")
     sweep.add_argument("submission", nargs="?", type=Path, help="folder with the files (yours)")
+    add_trust(sweep)
     sweep.set_defaults(run=_sweep)
 
     replay = commands.add_parser("replay", help="run one schedule of presses again")
     replay.add_argument("--gdb", action="store_true", help="stop in GDB before the last press")
     replay.add_argument("id", help="the id of a schedule, from a report")
     replay.add_argument("submission", nargs="?", type=Path, help="folder with the files (yours)")
+    add_trust(replay)
     replay.set_defaults(run=_replay)
 
     class_ = commands.add_parser("class", help="grade a whole class, as a platform exports it")
@@ -112,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     class_.add_argument("--points", type=Path, help="what the checks are worth (a TOML file)")
     class_.add_argument("--scheduler", default="", help="a Dask scheduler's address: tcp://…")
     class_.add_argument("submissions", type=Path, help="folder or archive with all submissions")
+    add_trust(class_)
     class_.set_defaults(run=_class)
 
     bench = commands.add_parser("bench", help="measure speed and size")
@@ -141,15 +147,17 @@ def _grade(options: argparse.Namespace) -> int:
     for shape in shapes:
         require_variables(shape, surroundings)
     modes = ("pairs",) if options.pairs else ()
+    folder = options.submission or lab.directory
     points = points_of(options.points)
-    report = grade(root, lab, options.submission or lab.directory, modes, points)
+    confinement = confinement_of(root, folder, options)
+    report = grade(root, lab, folder, confinement, modes, points)
     shown = report if options.show_hidden else as_the_student_sees(report)
     render_report(shown, _console())
-    folder = options.out or root / "build" / "reports" / lab.number
-    write_report(report, folder / "report.json")
+    out = options.out or root / "build" / "reports" / lab.number
+    write_report(report, out / "report.json")
     for shape in shapes:
         text = convert(report, shape, surroundings, show_hidden=options.show_hidden)
-        write_atomically(folder / shape.file, text)
+        write_atomically(out / shape.file, text)
     if report.verdict is Verdict.INFRA:
         return TROUBLE
     # Of what is shown: the exit code must not tell what a hidden check found.
@@ -161,7 +169,9 @@ def _demo(options: argparse.Namespace) -> int:
     from wakelab.labs import checkout_root, load_lab
 
     root = checkout_root()
-    return FULL if demo(root, load_lab(root, options.lab), _console()) else NOT_FULL
+    lab = load_lab(root, options.lab)
+    confinement = confinement_of(root, lab.directory, options)
+    return FULL if demo(root, lab, _console(), confinement) else NOT_FULL
 
 
 def _script(options: argparse.Namespace) -> int:
@@ -171,7 +181,9 @@ def _script(options: argparse.Namespace) -> int:
     root = checkout_root()
     lab = load_lab(root, options.lab)
     folder = options.submission or lab.directory
-    return FULL if play_script(root, lab, folder, options.file, _console()) else NOT_FULL
+    confinement = confinement_of(root, folder, options)
+    came_true = play_script(root, lab, folder, options.file, _console(), confinement)
+    return FULL if came_true else NOT_FULL
 
 
 def _sweep(options: argparse.Namespace) -> int:
@@ -182,7 +194,16 @@ def _sweep(options: argparse.Namespace) -> int:
     lab = load_lab(root, options.lab)
     folder = options.submission or lab.directory
     pairs = options.mode == "pairs"
-    clean = explore(root, lab, folder, options.level, _console(), pairs=pairs, every=options.all)
+    clean = explore(
+        root,
+        lab,
+        folder,
+        options.level,
+        _console(),
+        confinement_of(root, folder, options),
+        pairs=pairs,
+        every=options.all,
+    )
     return FULL if clean else NOT_FULL
 
 
@@ -195,7 +216,8 @@ def _replay(options: argparse.Namespace) -> int:
     schedule = parse_id(options.id)
     lab = load_lab(root, schedule.lab)
     folder = options.submission or lab.directory
-    clean = replay(root, lab, folder, schedule, _console(), gdb=options.gdb)
+    confinement = confinement_of(root, folder, options)
+    clean = replay(root, lab, folder, schedule, _console(), confinement, gdb=options.gdb)
     return FULL if clean else NOT_FULL
 
 
@@ -203,16 +225,18 @@ def _class(options: argparse.Namespace) -> int:
     from wakelab.classes.command import Wish, grade_class
     from wakelab.labs import checkout_root
 
+    root = checkout_root()
     wish = Wish(
         submissions=options.submissions,
         lab=options.lab,
+        confinement=confinement_of(root, None, options),
         out=options.out,
         jobs=options.jobs,
         scheduler=options.scheduler,
         modes=("pairs",) if options.pairs else (),
         points=points_of(options.points),
     )
-    return grade_class(checkout_root(), wish, _console())
+    return grade_class(root, wish, _console())
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wakebench.machine import find_qemu
 from wakebench.trace import Event, Kind, story
 from wakelab.build import MAIN_LEVEL, Builder
+from wakelab.confinement import Confinement
 from wakelab.grade import grade
 from wakelab.labs import Lab
 from wakelab.render import render_report, render_story
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 SHOWN_ROLES = frozenset({"poll", "woken"})
 
 
-def demo(root: Path, lab: Lab, console: Console) -> bool:
+def demo(root: Path, lab: Lab, console: Console, confinement: Confinement) -> bool:
     """Whether all came out as it must: full marks for the reference, "to do" for the stub."""
     console.print(f"1. The reference, solution/{lab.slug}/, graded:\n", markup=False)
-    reference = grade(root, lab, lab.reference)
+    reference = grade(root, lab, lab.reference, confinement)
     render_report(reference, console)
 
     console.print(f"\n2. One press of {_button(lab)}, as the bench saw it:\n", markup=False)
     render_story(story(one_press(root, lab)), console)
 
     console.print(f"\n3. The exercise as you find it, lab/{lab.slug}/, graded:\n", markup=False)
-    stub = grade(root, lab, lab.directory)
+    stub = grade(root, lab, lab.directory, confinement)
     render_report(stub, console)
     return reference.verdict is Verdict.PASS and stub.verdict is not Verdict.INFRA
 

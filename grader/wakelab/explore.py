@@ -12,6 +12,7 @@ from wakebench.sweep import SweepError
 from wakebench.trace import story
 from wakelab.built import built
 from wakelab.checking import Finding
+from wakelab.confinement import Confinement
 from wakelab.counterexample import explain
 from wakelab.debugger import debug
 from wakelab.errors import UserError
@@ -32,12 +33,13 @@ def explore(
     folder: Path,
     level: str,
     console: Console,
+    confinement: Confinement,
     *,
     pairs: bool,
     every: bool,
 ) -> bool:
     """Search, and show the first counterexample that is confirmed. Whether there was none."""
-    with built(root, lab, folder, level) as subject:
+    with built(root, lab, folder, level, confinement) as subject:
         swept = _search(subject, level, console, pairs=pairs, every=every)
         _say_what_was_done(swept, console)
         if pairs and not swept.failing:
@@ -109,10 +111,17 @@ def _show(schedule: Schedule, finding: Finding, subject: Subject, console: Conso
 
 
 def replay(
-    root: Path, lab: Lab, folder: Path, schedule: Schedule, console: Console, *, gdb: bool
+    root: Path,
+    lab: Lab,
+    folder: Path,
+    schedule: Schedule,
+    console: Console,
+    confinement: Confinement,
+    *,
+    gdb: bool,
 ) -> bool:
     """Run one schedule again, from outside, and tell its story. Whether all went well."""
-    with built(root, lab, folder, schedule.level) as subject:
+    with built(root, lab, folder, schedule.level, confinement) as subject:
         try:
             if gdb:
                 return debug(schedule, subject, console)

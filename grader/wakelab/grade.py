@@ -12,6 +12,7 @@ from wakebench.machine import find_qemu
 from wakelab import __version__
 from wakelab.build import LEVELS, MAIN_LEVEL, Builder
 from wakelab.checking import specs_in
+from wakelab.confinement import Confinement
 from wakelab.labs import Lab
 from wakelab.lanes import Work, can_have_two, second_lane
 from wakelab.points import NO_CHANGES, PointsPlan, require_known
@@ -26,18 +27,21 @@ def grade(
     root: Path,
     lab: Lab,
     path: Path,
+    confinement: Confinement,
     modes: Collection[str] = (),
     points: PointsPlan = NO_CHANGES,
 ) -> Report:
     """Grade the submission in folder `path`, in a hurry; see `grade_submission`."""
     submission = collect(lab, path)
-    return grade_submission(root, lab, submission, modes, points, two_lanes=can_have_two())
+    two_lanes = can_have_two()
+    return grade_submission(root, lab, submission, confinement, modes, points, two_lanes=two_lanes)
 
 
 def grade_submission(
     root: Path,
     lab: Lab,
     submission: Submission,
+    confinement: Confinement,
     modes: Collection[str] = (),
     points: PointsPlan = NO_CHANGES,
     *,
@@ -51,12 +55,13 @@ def grade_submission(
     """
     checks = checks_of(root, lab)
     plan = plan_of(lab, checks, points)
-    work = Work(checks, lab, submission, find_qemu(), modes, plan)
+    work = Work(checks, lab, submission, confinement.around(find_qemu()), modes, plan)
     with ExitStack() as owned:
         # First, because nothing may be forked once there are threads.
         second = owned.enter_context(second_lane(work)) if two_lanes else None
         toolchain = find_toolchain()
-        builder = owned.enter_context(Builder(root, toolchain))
+        sandbox = confinement.compiler(toolchain)
+        builder = owned.enter_context(Builder(root, toolchain, sandbox=sandbox))
         aside = owned.enter_context(ThreadPoolExecutor(1))
         # The checks begin as soon as the first level is built; the others are built meanwhile.
         building = aside.submit(builder.build, lab, submission, (MAIN_LEVEL,))
@@ -80,6 +85,7 @@ def grade_submission(
                     "gcc": toolchain.version,
                     "qemu": subject.qemu_version,
                     "python": platform.python_version(),
+                    "sandbox": confinement.name,
                 }
         except BaseException:
             builder.stop()

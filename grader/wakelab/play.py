@@ -10,6 +10,7 @@ from wakebench.script import ScriptError, load_script
 from wakebench.trace import story
 from wakelab.build import MAIN_LEVEL
 from wakelab.built import built
+from wakelab.confinement import Confinement
 from wakelab.errors import UserError
 from wakelab.labs import Lab
 from wakelab.render import render_story, safe_text
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def play_script(root: Path, lab: Lab, folder: Path, file: Path, console: Console) -> bool:
+def play_script(
+    root: Path, lab: Lab, folder: Path, file: Path, console: Console, confinement: Confinement
+) -> bool:
     """Whether every step of the script came true. Raises UserError for a script or program that
     cannot be read or built."""
     try:
         script = load_script(file)
     except ScriptError as error:
         raise UserError(str(error)) from error
-    with built(root, lab, folder, MAIN_LEVEL) as subject:
+    with built(root, lab, folder, MAIN_LEVEL, confinement) as subject:
         board = subject.board(MAIN_LEVEL)
         failure = play(script, board)
         render_story(story(board.trace), console)

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wakelab.trust_option import add_trust, confinement_of
+
 if TYPE_CHECKING:
     from wakelab.formats.format import Surroundings
     from wakelab.points import PointsPlan
@@ -49,6 +51,7 @@ def add_report_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     verify.add_argument("--points", type=Path, help="the file of points it was graded with")
     verify.add_argument("report", type=Path, help="the report.json")
     verify.add_argument("submission", type=Path, help="folder with the files, or a checkout")
+    add_trust(verify)
     verify.set_defaults(run=_verify)
 
 
@@ -140,8 +143,9 @@ def _verify(options: argparse.Namespace) -> int:
     from wakelab.labs import checkout_root
     from wakelab.verify import render_verification, verify
 
-    points = points_of(options.points)
-    verification = verify(checkout_root(), options.report, options.submission, points)
+    root, folder, points = checkout_root(), options.submission, points_of(options.points)
+    confinement = confinement_of(root, folder, options)
+    verification = verify(root, options.report, folder, confinement, points)
     render_verification(
         verification, options.report, Console(highlight=False, soft_wrap=False, markup=False)
     )

@@ -34,6 +34,8 @@ class Limits:
     address_bytes   of each process of the tool
     file_bytes      of the largest file it writes
     output_bytes    of what it prints; it is killed beyond
+    processes       and threads at once; only in a sandbox, which counts its own alone
+    open_files      of each process of the tool
     """
 
     wall_seconds: float = 20.0
@@ -41,6 +43,24 @@ class Limits:
     address_bytes: int = 1024 * _MIB
     file_bytes: int = 64 * _MIB
     output_bytes: int = _MIB
+    processes: int = 64
+    open_files: int = 256
+
+
+@dataclass(frozen=True)
+class View:
+    """Files and folders that a run needs beside its tool and its working directory. A sandbox shows
+    nothing else.
+
+    reads   seen, but not to be changed
+    writes  files, there already, that it may overwrite
+    """
+
+    reads: tuple[Path, ...] = ()
+    writes: tuple[Path, ...] = ()
+
+
+NOTHING = View()
 
 
 class Ending(StrEnum):
@@ -69,7 +89,12 @@ class Runner(Protocol):
     """Runs a tool and owns it. A sandbox is another Runner."""
 
     def run(
-        self, argv: Sequence[str], cwd: Path, limits: Limits, env: Mapping[str, str]
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        limits: Limits,
+        env: Mapping[str, str],
+        view: View = NOTHING,
     ) -> Completed:
         """Run to the end, or kill at a limit. Returns only when no process of it is left."""
 
@@ -86,9 +111,14 @@ class DirectRunner:
         self._prlimit = shutil.which("prlimit")
 
     def run(
-        self, argv: Sequence[str], cwd: Path, limits: Limits, env: Mapping[str, str]
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        limits: Limits,
+        env: Mapping[str, str],
+        view: View = NOTHING,
     ) -> Completed:
-        """See Runner. Raises OSError when the tool cannot be started."""
+        """See Runner. The tool sees everything. Raises OSError when it cannot be started."""
         process = subprocess.Popen(
             [*self._prefix(limits), *argv],
             cwd=cwd,
@@ -102,7 +132,7 @@ class DirectRunner:
         with self._lock:
             self._running.add(process)
         try:
-            output, ending = _watch(process, limits)
+            output, ending = watch(process, limits)
         finally:
             with self._lock:
                 self._running.discard(process)
@@ -125,12 +155,13 @@ class DirectRunner:
             f"--as={limits.address_bytes}",
             f"--fsize={limits.file_bytes}",
             f"--cpu={limits.cpu_seconds}",
+            f"--nofile={limits.open_files}",
             "--core=0",
             "--",
         ]
 
 
-def _watch(process: subprocess.Popen[bytes], limits: Limits) -> tuple[bytes, Ending]:
+def watch(process: subprocess.Popen[bytes], limits: Limits) -> tuple[bytes, Ending]:
     """Read what the process prints until it ends or breaks a limit."""
     assert process.stdout is not None
     deadline = time.monotonic() + limits.wall_seconds
@@ -183,10 +214,16 @@ class Toolchain:
     version: str
     runner: Runner
 
-    def run(self, argv: Sequence[str], cwd: Path, limits: Limits | None = None) -> Completed:
-        """Run a tool with a bare environment, temporary files in `cwd`."""
+    def run(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        limits: Limits | None = None,
+        view: View = NOTHING,
+    ) -> Completed:
+        """Run a tool with a bare environment, temporary files in `cwd` or in a sandbox's own."""
         env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": str(cwd)}
-        return self.runner.run(argv, cwd, limits or Limits(), env)
+        return self.runner.run(argv, cwd, limits or Limits(), env, view)
 
 
 def find_toolchain(runner: Runner | None = None) -> Toolchain:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wakelab.confinement import Confinement
 from wakelab.errors import InfraError, UserError
 from wakelab.grade import grade_submission
 from wakelab.labs import SWEEP_MODES, load_lab
@@ -59,7 +60,13 @@ class Verification:
         return not self.differences and not self.rewritten
 
 
-def verify(root: Path, path: Path, folder: Path, points: PointsPlan = NO_CHANGES) -> Verification:
+def verify(
+    root: Path,
+    path: Path,
+    folder: Path,
+    confinement: Confinement,
+    points: PointsPlan = NO_CHANGES,
+) -> Verification:
     """Grade the submission in `folder` again, as the report at `path` says it was graded.
 
     Raises UserError where there is no such report or submission, or where the report needs an
@@ -80,7 +87,7 @@ def verify(root: Path, path: Path, folder: Path, points: PointsPlan = NO_CHANGES
             f"modes: {', '.join(SWEEP_MODES)}",
         )
     lab = load_lab(root, claimed.lab)
-    found = grade_submission(root, lab, collect(lab, folder), claimed.modes, points)
+    found = grade_submission(root, lab, collect(lab, folder), confinement, claimed.modes, points)
     if found.verdict is Verdict.INFRA:
         trouble = next(check for check in found.checks if check.verdict is Verdict.INFRA)
         raise InfraError(

@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Protocol
 
 from wakebench.errors import BenchError
 
@@ -30,11 +31,49 @@ START_TIMEOUT_S = 20.0
 """Protects the host only: a QEMU that has not connected by then is broken."""
 
 
+class Process(Protocol):
+    """A QEMU that was started, and everything that was started around it."""
+
+    @property
+    def pid(self) -> int:
+        """QEMU's own, for its clock."""
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def wait(self) -> int:
+        """Wait until nothing of it is left; the exit code."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a QEMU needs of the file system beside its program and its data."""
+
+    reads: tuple[Path, ...]
+    sockets: tuple[Path, ...]
+
+
+Start = Callable[[Sequence[str], Files, IO[bytes]], Process]
+"""Starts QEMU's words with its output going to a file. The process must die with the thread that
+started it. Raises OSError."""
+
+
+def start_bare(argv: Sequence[str], files: Files, log: IO[bytes]) -> Process:
+    """QEMU as it is, with all that its user may see and do."""
+    return subprocess.Popen(
+        [*die_with_parent(), *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+    )
+
+
 @dataclass(frozen=True)
 class Qemu:
-    """The words that start a QEMU."""
+    """The words that start a QEMU, and how they are run: a sandbox is another way to start."""
 
     command: tuple[str, ...]
+    start: Start = start_bare
 
 
 def find_qemu(command: str | None = None) -> Qemu:
@@ -70,7 +109,7 @@ class Machine:
 
     def __init__(self, elf: Path, qemu: Qemu, wiring: Wiring | None = None) -> None:
         self._folder = _folder_for_sockets()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._log: IO[bytes] | None = None
         self._listeners: dict[str, socket.socket] = {}
         self._connections: dict[str, socket.socket] = {}
@@ -88,12 +127,13 @@ class Machine:
     def _listen(self, name: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self._path(name))
+        os.chmod(self._path(name), 0o666)  # for a sandbox's own user; the folder is ours alone
         listener.listen(1)
         return listener
 
     def _start(self, elf: Path, qemu: Qemu, wiring: Wiring) -> None:
+        elf = elf.absolute()
         argv = [
-            *die_with_parent(),
             *qemu.command,
             *("-M", "lm3s6965evb", "-kernel", str(elf), "-S"),
             *("-display", "none", "-nodefaults", "-no-user-config"),
@@ -106,12 +146,13 @@ class Machine:
             *("-icount", f"shift={wiring.shift},sleep=off", "-action", "watchdog=none"),
         ]
         if wiring.beside is not None:
-            argv += ["-device", f"loader,file={_quoted(str(wiring.beside))},cpu-num=0"]
+            beside = wiring.beside.absolute()
+            argv += ["-device", f"loader,file={_quoted(str(beside))},cpu-num=0"]
         self._log = open(self._path("log"), "wb")  # noqa: SIM115  (closed in close())
+        reads = [each.absolute() for each in (elf, wiring.beside) if each is not None]
+        files = Files(tuple(reads), tuple(Path(self._path(name)) for name in ("gdb", "qtest")))
         try:
-            self._process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
-            )
+            self._process = qemu.start(argv, files, self._log)
         except OSError as problem:
             raise BenchError(f"QEMU did not start: {problem.strerror}") from problem
 

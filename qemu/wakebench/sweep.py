@@ -138,6 +138,7 @@ def build_harness(cache: Path, compiler: str = "arm-none-eabi-gcc") -> Path:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BenchError(f"the sweep's harness does not build: {done.stderr[-500:]}")
+        made.chmod(0o644)  # for a sandbox's own user
         os.replace(made, target)
     return target
 

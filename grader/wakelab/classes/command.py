@@ -22,6 +22,7 @@ from wakelab.classes.pool import LocalPool, Pool
 from wakelab.classes.screen import Screen
 from wakelab.classes.store import Cache, Results
 from wakelab.classes.summary import summarise, to_csv
+from wakelab.confinement import Confinement
 from wakelab.grade import plan_of
 from wakelab.labs import all_labs, load_lab
 from wakelab.points import NO_CHANGES, PointsPlan
@@ -39,6 +40,7 @@ class Wish:
     """What was asked for.
 
     submissions  a folder or an archive of the class
+    confinement  what stands between it and this machine
     out          the folder for results; None: build/class/NN-name
     jobs         gradings at once; 0: one for each core
     scheduler    a Dask scheduler's address, or "": this machine
@@ -48,6 +50,7 @@ class Wish:
 
     submissions: Path
     lab: str
+    confinement: Confinement
     out: Path | None = None
     jobs: int = 0
     scheduler: str = ""
@@ -66,7 +69,11 @@ def grade_class(root: Path, wish: Wish, console: Console) -> int:
     with Results(folder) as results:
         results.forget_others(frozenset(entry.key for entry in intake.entries))
         assignment = Assignment(
-            lab.number, as_modes(wish.modes), wish.points, fingerprint(root, lab)
+            lab.number,
+            as_modes(wish.modes),
+            wish.points,
+            fingerprint(root, lab, wish.confinement),
+            wish.confinement.trusting,
         )
         cache = Cache(root / ".cache" / "reports")
         grading = ClassGrading(assignment, cache, results, screen.result)

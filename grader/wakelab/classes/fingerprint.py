@@ -14,6 +14,7 @@ from pathlib import Path
 
 from wakebench.errors import BenchError
 from wakebench.machine import find_qemu
+from wakelab.confinement import Confinement
 from wakelab.labs import Lab
 from wakelab.points import PointsPlan
 from wakelab.provenance import grader_hash, lab_hash
@@ -21,7 +22,7 @@ from wakelab.submission import Submission
 from wakelab.toolchain import find_toolchain
 
 
-def fingerprint(root: Path, lab: Lab) -> str:
+def fingerprint(root: Path, lab: Lab, confinement: Confinement) -> str:
     """In hex. Raises UserError, BenchError where a tool is missing."""
     parts = (
         lab.slug,
@@ -30,6 +31,7 @@ def fingerprint(root: Path, lab: Lab) -> str:
         find_toolchain().version,
         _qemu_version(),
         platform.python_version(),
+        confinement.name,
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -44,6 +44,7 @@ class Assignment:
     modes: tuple[str, ...]
     points: PointsPlan
     fingerprint: str
+    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,14 @@ class ClassGrading:
         for key, same in alike.items():
             # What is graded has no name: the report is the same for all of them.
             content = same[0].submission
-            job = Job(wanted.lab, wanted.modes, wanted.points, wanted.fingerprint, content)
+            job = Job(
+                wanted.lab,
+                wanted.modes,
+                wanted.points,
+                wanted.fingerprint,
+                content,
+                wanted.trust,
+            )
             yield _Group(key, job, tuple(same))
 
     def _done(self, group: _Group, outcome: Outcome) -> list[Graded]:

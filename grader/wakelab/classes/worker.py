@@ -16,6 +16,7 @@ from typing import TextIO
 from wakebench.errors import BenchError
 from wakelab.classes.fingerprint import fingerprint
 from wakelab.classes.job import Job, Outcome, pack_outcome, unpack_job
+from wakelab.confinement import Confinement, NoSandbox, choose
 from wakelab.errors import UserError
 from wakelab.grade import grade_submission
 from wakelab.labs import Lab, checkout_root, load_lab
@@ -27,7 +28,7 @@ class Worker:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._labs: dict[str, tuple[Lab, str]] = {}
+        self._labs: dict[tuple[str, bool], tuple[Lab, Confinement, str]] = {}
 
     def answer(self, line: str) -> Outcome:
         """Do the job of one line. Raises nothing but what ends the process."""
@@ -36,28 +37,33 @@ class Worker:
         except (ValueError, KeyError, TypeError) as error:
             return Outcome(None, f"the job cannot be read: {error}")
         try:
-            lab, own = self._lab(job.lab)
+            lab, confinement, own = self._lab(job.lab, job.trust)
             if own != job.fingerprint:
                 return Outcome(
                     None,
                     "this grader is another than the one that asks: the checkout, the compiler, "
-                    "QEMU or Python differ",
+                    "QEMU, Python or the sandbox differ",
                     fatal=True,
                 )
-            return Outcome(self._grade(lab, job))
+            return Outcome(self._grade(lab, confinement, job))
+        except NoSandbox as missing:
+            return Outcome(None, str(missing), fatal=True)
         except (UserError, BenchError, OSError) as error:
             return Outcome(None, str(error))
         except Exception as bug:  # a defect of ours must not end the class
             return Outcome(None, f"a defect of wakelab itself: {type(bug).__name__}: {bug}")
 
-    def _lab(self, number: str) -> tuple[Lab, str]:
-        if number not in self._labs:
+    def _lab(self, number: str, trust: bool) -> tuple[Lab, Confinement, str]:
+        key = number, trust
+        if key not in self._labs:
             lab = load_lab(self._root, number)
-            self._labs[number] = (lab, fingerprint(self._root, lab))
-        return self._labs[number]
+            confinement = choose(self._root, trust=trust, own=False)
+            own = fingerprint(self._root, lab, confinement)
+            self._labs[key] = (lab, confinement, own)
+        return self._labs[key]
 
-    def _grade(self, lab: Lab, job: Job) -> Report:
-        return grade_submission(self._root, lab, job.submission, job.modes, job.points)
+    def _grade(self, lab: Lab, confinement: Confinement, job: Job) -> Report:
+        return grade_submission(self._root, lab, job.submission, confinement, job.modes, job.points)
 
 
 def serve(jobs: TextIO, outcomes: TextIO) -> None:

@@ -1,0 +1,285 @@
+"""bubblewrap around what a student's files reach: the compiler that reads them, the QEMU that runs
+them.
+
+Inside there is a read-only system without its settings and homes, the files that the run was given,
+an empty `/tmp` of bounded size, no network, no capability and no process of anybody else. The
+program inside is process 1 of its own process namespace: when it ends, for whatever reason, the
+kernel ends everything it started.
+
+Two ways of getting there. A user has a user namespace made. Root has none (the kernel exempts root
+from the limit on processes, in a user namespace too), but the program runs under a user id that
+nobody else on the machine has, so that nothing of root's can be read or written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Self
+
+from wakelab.toolchain import NOTHING, Completed, Limits, View, watch
+
+PROGRAM = "bwrap"
+
+SYSTEM = ("/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/share/qemu")
+"""Folders of the system that a compiler or QEMU may need: programs, their libraries, their data."""
+
+LINKS = ("/bin", "/lib", "/lib32", "/lib64")
+"""Links into the above, or folders of their own on systems that keep them apart."""
+
+SETTINGS = ("/etc/ld.so.cache",)
+"""All that is shown of /etc: where the libraries are."""
+
+BESIDE_BIN = ("lib", "lib64", "libexec", "share/qemu", "root")
+"""What a tool outside the system's folders may need of the folder that its `bin` lies in; `root` is
+where set-up unpacks QEMU 10."""
+
+TMP_BYTES = 64 * 1024 * 1024
+TMP = "/tmp"
+
+_FIRST_ID, _IDS_A_PROCESS = 1_000_000_000, 512
+"""Numbers far above those that systems give to users. Pids on Linux stay below 2^22, so that two
+graders never choose the same."""
+
+
+@dataclass(frozen=True)
+class Bubblewrap:
+    """A bwrap that works here.
+
+    program   absolute path
+    version   "0.8.0"
+    as_root   the second of the two ways
+    hidden    folders that must not be seen even where they lie in the system's
+    """
+
+    program: str
+    version: str
+    as_root: bool
+    hidden: tuple[Path, ...] = ()
+    _numbers: itertools.count[int] = field(default_factory=itertools.count, compare=False)
+
+    def words(
+        self, view: View, limits: Limits, cwd: str, env: Mapping[str, str], tools: Sequence[Path]
+    ) -> list[str]:
+        """The words before those of the program. `tools`: programs that may lie outside SYSTEM."""
+        words = [self.program, "--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"]
+        words += [f"--unshare-{name}" for name in ("pid", "net", "ipc", "uts", "cgroup")]
+        words += ["--cap-drop", "ALL", "--hostname", "sandbox"]
+        if self.as_root:
+            words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+        else:
+            words += ["--unshare-user", "--uid", "1000", "--gid", "1000", "--disable-userns"]
+        words += self._files(view, tools)
+        for name, value in {**env, "PATH": "/usr/bin:/bin", "TMPDIR": TMP}.items():
+            words += ["--setenv", name, value]
+        return [*words, "--chdir", cwd, "--", *self._identity(), *_limited(limits)]
+
+    def _files(self, view: View, tools: Sequence[Path]) -> list[str]:
+        layout = _Layout()
+        for name in SYSTEM:
+            layout.read(Path(name))
+        for name in LINKS:
+            path = Path(name)
+            if path.is_symlink():
+                layout.words += ["--symlink", os.readlink(path), name]
+            else:
+                layout.read(path)
+        for name in SETTINGS:
+            layout.read(Path(name))
+        for folder in self.hidden:
+            if any(folder.is_relative_to(name) for name in (*SYSTEM, *LINKS)):
+                layout.words += ["--tmpfs", str(folder)]
+        layout.words += ["--perms", "1777", "--size", str(TMP_BYTES), "--tmpfs", TMP]
+        layout.made.add(Path(TMP))
+        layout.bind("--dev-bind", Path("/dev/null"))
+        for tool in tools:
+            for path in _home_of(tool):
+                layout.read(path)
+        for path in view.reads:
+            layout.read(path)
+        for path in view.writes:
+            layout.bind("--bind", path)
+        return [*layout.words, "--remount-ro", "/"]
+
+    def _identity(self) -> list[str]:
+        if not self.as_root:
+            return []
+        number = next(self._numbers) % _IDS_A_PROCESS
+        identity = str(_FIRST_ID + os.getpid() * _IDS_A_PROCESS + number)
+        return ["setpriv", "--reuid", identity, "--regid", identity, "--clear-groups", "--"]
+
+
+class _Layout:
+    """The words that lay out the file system inside; the folders above each file are made first,
+    because bwrap makes them for their owner alone."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.made = {Path("/")}
+
+    def read(self, path: Path) -> None:
+        """Show a file or folder, read-only, if there is one."""
+        if path.exists():
+            self.bind("--ro-bind", path)
+
+    def bind(self, how: str, path: Path) -> None:
+        for parent in reversed(path.parents):
+            if parent not in self.made:
+                self.made.add(parent)
+                self.words += ["--dir", str(parent)]
+        self.words += [how, str(path), str(path)]
+        self.made.add(path)
+
+
+def _home_of(tool: Path) -> list[Path]:
+    """What a tool needs that lies outside the system's folders: itself, and what lies beside `bin`.
+    Not all of the folder above: that may be somebody's home."""
+    found = []
+    for path in dict.fromkeys((tool, tool.resolve())):
+        if any(path.is_relative_to(name) for name in (*SYSTEM, *LINKS)):
+            continue
+        found.append(path)
+        if path.parent.name == "bin":
+            found += [path.parent.parent / name for name in BESIDE_BIN]
+    return found
+
+
+def _limited(limits: Limits) -> list[str]:
+    """Set inside, where the number of processes counts those of the sandbox only."""
+    return [
+        "prlimit",
+        f"--as={limits.address_bytes}",
+        f"--fsize={limits.file_bytes}",
+        f"--cpu={limits.cpu_seconds}",
+        f"--nproc={limits.processes}",
+        f"--nofile={limits.open_files}",
+        "--core=0",
+        "--",
+    ]
+
+
+class Confined:
+    """A program in a sandbox, owned: `kill`, then `wait`, and all of it is gone."""
+
+    def __init__(self, argv: Sequence[str], output: int | IO[bytes]) -> None:
+        """argv: bwrap's words and the program's. Raises OSError."""
+        info, info_end = os.pipe()
+        gate, gate_end = os.pipe()
+        fds = ["--info-fd", str(info_end), "--block-fd", str(gate)]
+        try:
+            self.bwrap = subprocess.Popen(
+                [argv[0], *fds, *argv[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT if isinstance(output, int) else output,
+                start_new_session=True,
+                pass_fds=(info_end, gate),
+                bufsize=0,
+            )
+        except BaseException:
+            for each in (info, info_end, gate, gate_end):
+                os.close(each)
+            raise
+        os.close(info_end)
+        os.close(gate)
+        try:
+            self._pidfd, self.pid = self._hold(info)
+            os.write(gate_end, b"1")  # now it may begin
+        except OSError:
+            self.bwrap.kill()
+            self.bwrap.wait()
+            raise
+        finally:
+            os.close(info)
+            os.close(gate_end)
+
+    def _hold(self, info: int) -> tuple[int | None, int]:
+        """A pidfd and the pid of the program, which waits for us meanwhile; none where bwrap failed
+        before there was one. bwrap's own pid then."""
+        told = b""
+        while chunk := os.read(info, 4096):
+            told += chunk
+        if not told:
+            return None, self.bwrap.pid
+        pid = int(json.loads(told)["child-pid"])
+        return os.pidfd_open(pid), pid
+
+    def poll(self) -> int | None:
+        """The exit code, 128 + signal where one ended it; None while it runs."""
+        return self.bwrap.poll()
+
+    def kill(self) -> None:
+        """Kill the program, and with it all that it started. May be called again, and later."""
+        if self._pidfd is None:
+            self.bwrap.kill()
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def wait(self) -> int:
+        """Wait until nothing of it is left: bwrap ends after the program, and the program's end is
+        that of everything in its namespace."""
+        code = self.bwrap.wait()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+        return code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self.wait()
+
+
+class SandboxRunner:
+    """Runs tools in sandboxes. A Runner."""
+
+    def __init__(self, bubblewrap: Bubblewrap, tools: Sequence[Path] = ()) -> None:
+        """tools: paths that a tool outside the system's folders needs."""
+        self._bubblewrap = bubblewrap
+        self._tools = tuple(tools)
+        self._lock = threading.Lock()
+        self._running: set[Confined] = set()
+
+    def run(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        limits: Limits,
+        env: Mapping[str, str],
+        view: View = NOTHING,
+    ) -> Completed:
+        """See Runner. Inside, `cwd` is read-only. Raises OSError when bwrap cannot be started."""
+        seen = View((cwd, *view.reads), view.writes)
+        tools = (Path(argv[0]), *self._tools)
+        env = {**env, "CCACHE_DISABLE": "1"}  # `arm-none-eabi-gcc` may be a link to ccache
+        words = self._bubblewrap.words(seen, limits, str(cwd), env, tools)
+        confined = Confined([*words, *argv], subprocess.PIPE)
+        with self._lock:
+            self._running.add(confined)
+        try:
+            output, ending = watch(confined.bwrap, limits)
+        finally:
+            with self._lock:
+                self._running.discard(confined)
+            confined.kill()
+            code = confined.wait()
+            if confined.bwrap.stdout is not None:
+                confined.bwrap.stdout.close()
+        return Completed(code, output, ending)
+
+    def stop(self) -> None:
+        """See Runner."""
+        with self._lock:
+            for confined in self._running:
+                confined.kill()
