@@ -19,7 +19,7 @@ import pytest
 
 import wakebench.sweep
 from wakebench.errors import BenchError
-from wakebench.footprint import trace_window
+from wakebench.explore import trace_window
 from wakebench.image import Image
 from wakebench.machine import find_qemu
 from wakebench.sweep import (

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from wakebench.board import Board, Points
-from wakebench.footprint import Exploration, explore
+from wakebench.explore import explore
+from wakebench.footprint import Exploration
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu
 from wakebench.sweep import SweepError

@@ -14,14 +14,13 @@ from lab08 import MUTANTS, POLL, build
 from wakebench.board import Board, Points
 from wakebench.core import SRAM
 from wakebench.decode import Access, Decoder, Does, Masks
+from wakebench.explore import explore, trace_window
 from wakebench.footprint import (
     Exploration,
     Footprint,
     chosen,
     coverage,
-    explore,
     masked_device_places,
-    trace_window,
 )
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu

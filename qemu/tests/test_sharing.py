@@ -8,7 +8,7 @@ import pytest
 from lab08 import BUTTON, COUNTER, MUTANTS, PLAIN_LOOK, POLL, RIGHT, Changes, build
 
 from wakebench.board import Board, Points
-from wakebench.footprint import explore
+from wakebench.explore import explore
 from wakebench.machine import Machine, Qemu
 from wakebench.sharing import Protection, SharedObject, racy, shared_objects
 

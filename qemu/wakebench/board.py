@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
@@ -28,12 +29,11 @@ from wakebench.image import BKPT_SEMIHOSTING, WFI_NARROW, WFI_WIDE, Image
 from wakebench.machine import Machine
 from wakebench.pin_names import BUTTONS, LED, Pin, pin
 from wakebench.pins import Edge, PortState
-from wakebench.probe import LR, NO_REGISTERS, Registers, Stop, Why
+from wakebench.probe import LR, NO_REGISTERS, ConnectionLost, Registers, Stop, Why
+from wakebench.recording import executed, is_entry
 from wakebench.trace import Event, Kind, Trace
 from wakebench.when import When
 
-EXC_RETURN = 0xF
-"""Top four bits of LR at the first instruction of a handler (ARM DDI 0403, B1.5.8)."""
 BRANCH_TO_SELF = 0xE7FE
 
 EXC_RETURN_THREAD, EXC_RETURN_PSP = 1 << 3, 1 << 2
@@ -215,6 +215,20 @@ class Board:
         self._latched: dict[Pin, list[int]] = {}
 
     # -- starting and ending ---------------------------------------------------------------------
+
+    @contextmanager
+    def untraced(self) -> Iterator[None]:
+        """For who does not read the trace: the functions of `points` are not written down, and the
+        core does not stop for them. Begin and end it before a reset."""
+        traced, self._traced = self._traced, {}
+        spared = traced.keys() - self._entries - self.image.sites.keys() - {self._reset_handler}
+        self._core.unfix_breakpoints(spared)
+        try:
+            yield
+        finally:
+            self._traced = traced
+            with suppress(ConnectionLost):  # QEMU has died; nothing can be traced any more
+                self._core.fix_breakpoints(spared)
 
     def reset(self) -> None:
         """Power on and forget the last run. The core stands at the first instruction of Reset."""
@@ -546,6 +560,20 @@ class Board:
             raise Unmet("the pending interrupt's handler", self.image.name_at(self._here.pc))
         return self._here
 
+    @contextmanager
+    def recording(self) -> Iterator[list[Registers]]:
+        """Fills the list, when the block ends, with the registers before each instruction that was
+        executed in it, what the bench executes included, and with where the program stands then.
+        What comes after the last stop of a run that ended is not in it."""
+        self._check_ended()
+        found: list[Registers] = []
+        lines: list[Registers] = []
+        try:
+            with self._core.recording(self._here) as lines:
+                yield found
+        finally:
+            found += executed(lines, self._entries)
+
     # -- calling into the program ----------------------------------------------------------------
 
     def call(self, function: str, *arguments: int) -> int:
@@ -780,7 +808,7 @@ class Board:
 
     def _entering(self) -> bool:
         """Whether the core is at the first instruction of a handler, by way of an exception."""
-        return self._here.pc in self._entries and self._here.lr >> 28 == EXC_RETURN
+        return is_entry(self._here, self._entries)
 
     def _interrupted(self) -> int:
         """At a handler's first instruction: what the core was handling before (0: thread mode)."""
@@ -885,6 +913,7 @@ class Board:
             case console.Printed(data):
                 self._print(data)
                 self._core.set_register(0, 0)
+                self._here = here.with_value(0, 0)
                 self._set_pc(here.pc + 2)
             case console.Exited():
                 self._end(Ending.EXIT, "the program said that it is done")

@@ -16,7 +16,8 @@ from __future__ import annotations
 import re
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from wakebench.errors import BenchError
@@ -25,6 +26,7 @@ from wakebench.pin_names import Pin
 from wakebench.pins import Edge, Pins
 from wakebench.probe import NO_REGISTERS, PC, ConnectionLost, Probe, Registers, Stop, Why
 from wakebench.qtest import Qtest
+from wakebench.recording import Recorder
 
 OLDEST_QEMU = (7, 2)
 
@@ -88,6 +90,7 @@ class Core:
         self._fixed_breakpoints: set[int] = set()
         self._line: _WatchdogLine | None = None
         self._armed = False
+        self._recorder = Recorder(self._probe, machine.file("registers"))
         self._probe.add_write_watch(SYST_CSR)
         self.tick_on = False
         self.ran_out = False
@@ -121,8 +124,14 @@ class Core:
     def fix_breakpoints(self, addresses: Iterable[int]) -> None:
         """Set breakpoints that stay over resets."""
         new = set(addresses) - self._fixed_breakpoints
-        self._probe.add_breakpoint(*sorted(new))
+        self._probe.add_breakpoint(*sorted(new - {*self._own_breakpoints}))
         self._fixed_breakpoints |= new
+
+    def unfix_breakpoints(self, addresses: Iterable[int]) -> None:
+        """Undo `fix_breakpoints`."""
+        gone = set(addresses) & self._fixed_breakpoints
+        self._fixed_breakpoints -= gone
+        self._probe.remove_breakpoint(*sorted(gone - {*self._own_breakpoints}))
 
     def process_sp(self) -> int:
         """The process stack pointer. QEMU 7.2's gdbstub does not show it."""
@@ -148,6 +157,18 @@ class Core:
         self._probe.set_register(PC, SCRATCH)
         self._probe.step()
         self._qtest.write_word(SCRATCH, word)
+
+    @contextmanager
+    def recording(self, here: Registers) -> Iterator[list[Registers]]:
+        """Fills the list, when the block ends, with the registers before each instruction that was
+        executed in it; see Recorder. The core stands at `here`."""
+        lines: list[Registers] = []
+        self._recorder.start(here)
+        try:
+            yield lines
+        finally:
+            with suppress(ConnectionLost):  # QEMU has died; that is said elsewhere
+                lines += self._recorder.stop()
 
     # -- what does -------------------------------------------------------------------------------
 
@@ -266,13 +287,18 @@ class Core:
         if stop is None:
             stop = self._probe.interrupt()
         if stop.why is Why.INTERRUPTED or (stop.why is Why.BREAK and self._took_long(before)):
+            self._recorder.pause()
             stop = self._convict()
         registers = self._registers_after(stop)
+        if stop.why is Why.BREAK:
+            self._recorder.stopped(registers)
         self._journal.append(_Go(stop.why, registers.pc))
         self.ran_out = stop.why is Why.WATCHDOG
         return stop, registers
 
     def _took_long(self, before: float) -> bool:
+        if self._recorder.on:  # which takes time, and counts
+            return self._recorder.count() > self._budget.instructions
         used = self._machine.cpu_s() - before
         return used > self._budget.instructions / FASTEST_HOST
 
@@ -291,6 +317,7 @@ class Core:
         if stop.why is Why.BREAK:
             # Innocent: the host was slow. Once more without the watchdog, which would disturb.
             self._replay()
+            self._recorder.go_on()
             stop = self._run_patiently()
         return stop
 

@@ -43,14 +43,16 @@ _NUMBERS = {**_NAMES, "sp": SP, "lr": 14, "pc": PC}
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A read or a write of `size` bytes. `data` is what a write writes. `device` is any access
-    outside of memory: a peripheral, or the core's own registers."""
+    """A read or a write of `size` bytes. `data` is what a write writes; where it writes but one
+    bit of a byte, by its alias, `bit` is the number of that bit. `device` is any access outside of
+    memory: a peripheral, or the core's own registers."""
 
     address: int
     size: int
     write: bool
     exclusive: bool = False
     data: bytes = b""
+    bit: int = -1
 
     @property
     def device(self) -> bool:
@@ -61,6 +63,12 @@ class Access:
     def in_ram(self) -> bool:
         """Whether this is memory that can change."""
         return RAM <= self.address < RAM_END
+
+    def place(self) -> Access:
+        """The same, whatever is written."""
+        if not self.write:
+            return self
+        return Access(self.address, self.size, True, self.exclusive)
 
     def bytes(self) -> range:
         """The addresses of the bytes."""
@@ -91,7 +99,8 @@ class Masks:
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction. `exclusive` is of the LDREX, STREX and CLREX kind."""
+    """One instruction. `exclusive` is of the LDREX, STREX and CLREX kind. `status`: the register in
+    which a STREX says whether it has stored; -1 in others."""
 
     address: int
     size: int
@@ -99,6 +108,7 @@ class Instruction:
     text: str
     does: Does
     exclusive: bool
+    status: int
     _accesses: Callable[[Registers], Iterator[Access]]
     _masks: Callable[[Registers, Masks], Masks]
 
@@ -113,6 +123,10 @@ class Instruction:
             return ()
         found = (_aliased(access) for access in self._accesses(before))
         return tuple(access for access in found if access.write or access.address >= RAM)
+
+    def stored(self, after: Registers) -> bool:
+        """Whether its writes were made, as the registers after it tell."""
+        return self.status < 0 or after[self.status] == 0
 
     def masks(self, before: Registers, masks: Masks) -> Masks:
         """What holds interrupts back after it."""
@@ -149,6 +163,7 @@ class Decoder:
         return Instruction(
             *(address, raw.size, name, text, _special(name, raw.mnemonic)),
             "ex" in name,
+            _status(name, raw),
             _access_rule(name, raw),
             _mask_rule(raw.mnemonic, raw.op_str),
         )
@@ -193,6 +208,10 @@ def _access_rule(name: str, raw: CsInsn) -> _Rule:
     return writes
 
 
+def _status(name: str, raw: CsInsn) -> int:
+    return _NUMBERS[raw.reg_name(raw.operands[0].reg)] if name.startswith("strex") else -1
+
+
 def _address_rule(raw: CsInsn, memory: ArmOp) -> Callable[[Registers], int]:
     base = _NUMBERS[raw.reg_name(memory.mem.base)]
     index = _NUMBERS[raw.reg_name(memory.mem.index)] if memory.mem.index else None
@@ -228,7 +247,9 @@ def _aliased(access: Access) -> Access:
     """A bit-band address stands for the byte that holds its bit."""
     if not BIT_BAND <= access.address < BIT_BAND_END:
         return access
-    return replace(access, address=RAM + (access.address - BIT_BAND >> 5), size=1, data=b"")
+    address, bit = divmod(access.address - BIT_BAND >> 2, 8)
+    data = bytes([access.data[0] & 1]) if access.data else b""
+    return replace(access, address=RAM + address, size=1, data=data, bit=bit)
 
 
 # -- masks and conditions ------------------------------------------------------------------------

@@ -124,6 +124,10 @@ class Machine:
     def _path(self, name: str) -> str:
         return os.path.join(self._folder.name, name)
 
+    def file(self, name: str) -> Path:
+        """A file for QEMU to write, which goes with the machine."""
+        return Path(self._path(name))
+
     def _listen(self, name: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self._path(name))

@@ -8,6 +8,7 @@ pulled up: so `idle` is to be called after each reset, or the first press would 
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,13 +31,13 @@ PORTS = {
 PORT_IRQ = {"A": 0, "B": 1, "C": 2, "D": 3, "E": 4, "F": 30, "G": 31}
 """NVIC lines of the GPIO ports (LM3S6965 data sheet, table "Interrupts")."""
 
+GPIO_DIR = 0x400
 GPIO_IS = 0x404
 GPIO_IBE = 0x408
 GPIO_IEV = 0x40C
 GPIO_IM = 0x410
 GPIO_RIS = 0x414
 GPIO_MIS = 0x418
-GPIO_DIR = 0x400
 
 
 class Edge(StrEnum):
@@ -108,9 +109,8 @@ class Pins:
 
     def port(self, pin: Pin) -> PortState:
         """The interrupt registers of the pin's port."""
-        base = PORTS[pin.port]
-        offsets = (GPIO_DIR, GPIO_IS, GPIO_IBE, GPIO_IEV, GPIO_IM, GPIO_RIS)
-        return PortState(*(self._qtest.read_word(base + offset) for offset in offsets))
+        raw = self._qtest.read_block(PORTS[pin.port] + GPIO_DIR, GPIO_RIS + 4 - GPIO_DIR)
+        return PortState(*struct.unpack("<6I", raw))
 
 
 def _find_ports(probe: Probe) -> dict[str, str]:

@@ -58,7 +58,11 @@ class Registers:
 
     def at(self, pc: int) -> Registers:
         """The same, with another PC."""
-        return Registers((*self.values[:PC], pc, *self.values[PC + 1 :]))
+        return self.with_value(PC, pc)
+
+    def with_value(self, number: int, value: int) -> Registers:
+        """The same, with another value in one of them."""
+        return Registers((*self.values[:number], value, *self.values[number + 1 :]))
 
 
 NO_REGISTERS = Registers((0,) * 17)

@@ -1,0 +1,146 @@
+"""QEMU's own record of a run: the registers before every instruction, while the core runs at full
+speed.
+
+QEMU writes its log of the processor's state (`log cpu`) at the start of each block of code that it
+has translated, and is told to translate one instruction at a time. So a run costs a few stops in
+place of two for each instruction. The record is the machine's, as single steps are, and holds for
+what single steps cannot show, too: interrupts are not held back.
+
+A line of the log does not always mean that its instruction was executed: where an interrupt is
+taken, or the probe stops the core, the block may have been entered and left again. `executed` takes
+those out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+
+from wakebench.errors import BenchError
+from wakebench.probe import Probe, Registers
+
+REGISTERS = 17
+LINE = 17 * 13
+"""Bytes of the log for an instruction, or more."""
+_VALUE = re.compile(rb"=([0-9a-f]{8})")
+_UNKNOWN = "unknown command"
+EXC_RETURN = 0xF
+"""Top four bits of LR at the first instruction of a handler (ARM DDI 0403, B1.5.8)."""
+
+
+class Recorder:
+    """Switches QEMU's log on and off, and reads it. The core is stopped whenever it is called."""
+
+    def __init__(self, probe: Probe, file: Path) -> None:
+        self._probe = probe
+        self._file = file
+        self._word = ""
+        self._since = 0
+        self._parts: list[tuple[int, int, Registers]] = []
+        self.on = False
+
+    def start(self, here: Registers) -> None:
+        """Record from now on; the core stands at `here`."""
+        if not self._word:
+            self._set_up()
+        self._since, self._parts = self._size(), []
+        self.on = True
+        self._switch("on")
+        self.stopped(here)
+
+    def _set_up(self) -> None:
+        """Name the file, and find out which word this QEMU has (8.1 gave it a new one)."""
+        name = str(self._file).replace("\\", "\\\\").replace('"', '\\"')
+        if said := self._probe.monitor(f'logfile "{name}"').strip():
+            raise BenchError(f"QEMU cannot write its log: {said}")
+        for word in ("one-insn-per-tb", "singlestep"):
+            if _UNKNOWN not in self._probe.monitor(f"{word} off"):
+                self._word = word
+                return
+        raise BenchError("this QEMU cannot be told to record one instruction at a time")
+
+    def _switch(self, how: str) -> None:
+        self._probe.monitor(f"{self._word} {how}")
+        self._probe.monitor("log cpu" if how == "on" else "log none")
+
+    def _size(self) -> int:
+        try:
+            return os.stat(self._file).st_size
+        except FileNotFoundError:
+            return 0
+
+    def stopped(self, here: Registers) -> None:
+        """The core stands at `here`: before an instruction which the bench may execute itself."""
+        if self.on:
+            size = self._size()
+            self._parts.append((self._since, size, here))
+            self._since = size
+
+    def count(self) -> int:
+        """How many instructions have been executed since the last stop, or a few more."""
+        return (self._size() - self._since) // LINE
+
+    def pause(self) -> None:
+        """Forget what came since the last stop, and leave out what comes: that run is to be done
+        again. Undone by `go_on`."""
+        if self.on:
+            self._switch("off")
+
+    def go_on(self) -> None:
+        """The core stands again where it stood at the last stop."""
+        if self.on:
+            self._switch("on")
+            self._since = self._size()
+
+    def stop(self) -> list[Registers]:
+        """End the recording: what the core and the bench executed from `start` to the last stop, in
+        order, and where the core stands."""
+        self.on = False
+        self._switch("off")
+        first = self._parts[0][0]
+        with self._file.open("rb") as log:
+            log.seek(first)
+            text = log.read()
+        lines: list[Registers] = []
+        for start, end, here in self._parts:
+            lines += _parse(text[start - first : end - first])
+            lines.append(here)
+        return lines
+
+
+def _parse(text: bytes) -> Iterator[Registers]:
+    values = bytes.fromhex(b"".join(_VALUE.findall(text)).decode("ascii"))
+    if len(values) % (4 * REGISTERS):
+        raise BenchError("QEMU's log of registers is not as expected")
+    for registers in struct.iter_unpack(f">{REGISTERS}I", values):
+        yield Registers(registers)
+
+
+def executed(lines: Sequence[Registers], entries: Container[int]) -> list[Registers]:
+    """Without the lines whose instruction was not executed then: the same line comes again, at
+    once, or when the handler that came instead has returned. `entries`: where handlers begin. The
+    last line is kept: it is where the core stands.
+    """
+    kept: list[Registers] = []
+    for line in reversed(lines):
+        if not kept or line.values != kept[-1].values:
+            kept.append(line)
+    kept.reverse()
+    return [line for at, line in enumerate(kept) if not _left_for_a_handler(kept, at, entries)]
+
+
+def _left_for_a_handler(lines: Sequence[Registers], at: int, entries: Container[int]) -> bool:
+    """Whether a handler came before the instruction of a line: then it comes back to that line."""
+    if at + 1 >= len(lines) or not is_entry(lines[at + 1], entries):
+        return False
+    outer = lines[at].exception
+    back = next((line for line in lines[at + 1 :] if line.exception == outer), None)
+    return back is not None and back.values == lines[at].values
+
+
+def is_entry(line: Registers, entries: Container[int]) -> bool:
+    """Whether this is a handler's first instruction, by way of an exception."""
+    return line.pc in entries and line.lr >> 28 == EXC_RETURN

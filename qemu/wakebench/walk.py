@@ -1,0 +1,291 @@
+"""A recorded run, walked instruction by instruction: what each of them touched, and what memory and
+the button's line were before it.
+
+The run itself is QEMU's record (wakebench.recording). Memory and line are computed from what its
+instructions write, and compared with the machine's at each sleep: a difference in memory is an
+error of the bench; one in the line is said, and the run not relied on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from wakebench.board import Board, Ended, Unmet
+from wakebench.core import SRAM, SRAM_SIZE
+from wakebench.decode import Access, Decoder, Does, Masks
+from wakebench.errors import BenchError
+from wakebench.footprint import Footprint, Step, TraceError
+from wakebench.line import Line, Wire, line_of
+from wakebench.probe import Registers
+from wakebench.recording import is_entry
+
+Bytes = bytes | memoryview
+
+BLOCK = 1024
+"""Bytes that the gdbstub gives at a time."""
+
+STEPS = 4_000
+"""Instructions that are looked at in one run."""
+
+Prospect = tuple[bytes, Line]
+"""Memory (from SRAM on) and line as a handler would find them."""
+
+
+class _Memory:
+    """The program's memory, kept up to date from what its instructions write."""
+
+    def __init__(self, board: Board) -> None:
+        image = board.image
+        self._board = board
+        self._data = (image.value("__data_start__"), image.value("__bss_end__"))
+        self._stack_end = image.value("__stack_end__")
+        self._bytes = bytearray(SRAM_SIZE)
+        self.bytes = memoryview(self._bytes).toreadonly()
+        self._copy: bytes | None = None
+
+    def load(self, sp: int) -> None:
+        """Read what is in use: variables, and the stack from `sp` up."""
+        self._copy = None
+        for start, end in (self._data, (sp, self._stack_end)):
+            self._bytes[start - SRAM : end - SRAM] = self._read(start, end)
+
+    def _read(self, start: int, end: int) -> bytes:
+        blocks = [
+            self._board.read_memory(at, min(BLOCK, end - at)) for at in range(start, end, BLOCK)
+        ]
+        if any(block is None for block in blocks):
+            raise TraceError("the program's stack pointer leaves its memory")
+        return b"".join(block or b"" for block in blocks)
+
+    def apply(self, access: Access, stored: bool) -> None:
+        """Take a write over. `stored`: an exclusive one has not failed."""
+        if not access.write or not stored or not SRAM <= access.address < SRAM + SRAM_SIZE:
+            return
+        at, data = access.address - SRAM, access.data
+        if access.bit >= 0:
+            data = bytes([self._bytes[at] & ~(1 << access.bit) | data[0] << access.bit])
+        self._copy = None
+        self._bytes[at : at + access.size] = data
+
+    def put(self, values: Mapping[int, int]) -> None:
+        """Take bytes over, by address from SRAM on."""
+        self._copy = None
+        for at, value in values.items():
+            self._bytes[at] = value
+
+    def copy(self) -> bytes:
+        """All of it, from the address SRAM on. The same object until something changes."""
+        if self._copy is None:
+            self._copy = bytes(self._bytes)
+        return self._copy
+
+    def in_use(self, sp: int) -> tuple[bytes, bytes]:
+        """The variables and the stack."""
+        start, end = self._data
+        variables = bytes(self._bytes[start - SRAM : end - SRAM])
+        return variables, bytes(self._bytes[sp - SRAM : self._stack_end - SRAM])
+
+    def seen(self, sp: int) -> tuple[bytes, bytes]:
+        """The same as the machine has it now."""
+        return self._read(*self._data), self._read(sp, self._stack_end)
+
+
+@dataclass(frozen=True)
+class HandlerRun:
+    """A run of a handler is decided by what it reads: `line` is the state that it found, `needs`
+    are the bytes that it read before it wrote them, `left` those that it wrote (address from SRAM
+    on, value). `path`: its instructions; `after`: line and masks when it has returned."""
+
+    line: Line
+    needs: Mapping[int, int]
+    left: Mapping[int, int]
+    footprint: Footprint
+    path: tuple[int, ...]
+    after: tuple[Line, Masks]
+
+    def again(self, memory: Bytes, line: Line) -> bool:
+        """Whether a handler that starts with this memory would do the very same."""
+        return line == self.line and all(memory[at] == value for at, value in self.needs.items())
+
+
+@dataclass
+class Walker:
+    """Walks what a board does from where it stands, in thread mode: `watch` runs it, then `step`,
+    `handler` and `pass_handler` go along its record."""
+
+    board: Board
+    decoder: Decoder
+    wire: Wire
+    masks: Masks
+    memory: _Memory = field(init=False)
+    line: Line = field(init=False)
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self._entries = frozenset(self.board.image.handlers().values())
+        self._record: list[Registers] = [self.board.registers]
+        self._at = 0
+        self._outer = 0
+        self._problem: Exception | None = None
+        self.memory = _Memory(self.board)
+        self.memory.load(self.board.registers.sp)
+        self.line = line_of(self.board, self.wire)
+        self._pressed: tuple[Line, Line | None] = self.line.entered(), None
+
+    def press(self) -> None:
+        """A press, as the sweep makes it: the button comes up first."""
+        self.board.release(self.wire.button)
+        self.board.press(self.wire.button)
+        self.line = line_of(self.board, self.wire)
+
+    def watch(self, run: Callable[[], object]) -> None:
+        """Have the board run, and go to the beginning of its record. A run that ends otherwise is
+        walked as far as it goes; the end of that walk raises."""
+        try:
+            with self.board.recording() as lines:
+                run()
+        except (Ended, Unmet) as problem:
+            self._problem = problem
+        self._record, self._at = lines, 0
+
+    # -- where the walk is -----------------------------------------------------------------------
+
+    @property
+    def here(self) -> Registers:
+        """The registers before the next instruction."""
+        return self._record[self._at]
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the record ends here."""
+        if self._at < len(self._record) - 1:
+            return False
+        if self._problem is not None:
+            raise self._problem
+        return True
+
+    @property
+    def enters_next(self) -> bool:
+        """Whether the button's handler comes before the next instruction."""
+        return is_entry(self.here, self._entries) and self.here.exception == self.wire.exception
+
+    @property
+    def masked(self) -> bool:
+        """Whether the button's interrupt would have to wait here, whatever the NVIC says."""
+        return self.masks.hold(self.line.priority) or self.here.exception != 0
+
+    def prospect(self) -> Prospect | None:
+        """Memory and line as the handler of a press now would find them; None if it would not start
+        at once."""
+        if self.masked:
+            return None
+        if self._pressed[0] is not self.line:
+            pressed = self.line.pressed()
+            self._pressed = self.line, pressed.entered() if pressed.calls else None
+        found = self._pressed[1]
+        return (self.memory.copy(), found) if found is not None else None
+
+    def state(self) -> tuple[object, ...]:
+        """All that decides about what comes."""
+        return (self.here.values, self.masks, self.line, *self.memory.in_use(self.here.sp))
+
+    def machine(self) -> tuple[Line, tuple[bytes, bytes]]:
+        """Line and memory in use as the machine has them at the end of the record."""
+        return line_of(self.board, self.wire), self.memory.seen(self.board.registers.sp)
+
+    def check(self) -> None:
+        """At the end: nothing was missed on the way."""
+        line, memory = self.machine()
+        if memory != self.memory.in_use(self.here.sp):
+            raise BenchError("memory changed otherwise than the instructions say")
+        if line != self.line:
+            raise TraceError("the button's port changed otherwise than the instructions say")
+
+    # -- along the record ------------------------------------------------------------------------
+
+    def step(self) -> Step:
+        """One instruction."""
+        self.steps += 1
+        if self.steps > STEPS:
+            raise TraceError(f"more than {STEPS} instructions without a sleep")
+        before = self.here
+        instruction = self.decoder.at(before.pc)
+        accesses = instruction.accesses(before)
+        step = Step(
+            before.pc,
+            self.masked,
+            tuple(map(Access.place, accesses)),
+            before.exception,
+            instruction.exclusive or instruction.does in (Does.MASKS, Does.SLEEPS),
+        )
+        self.masks = instruction.masks(before, self.masks)
+        self._at += 1
+        for access in accesses:
+            self.memory.apply(access, instruction.stored(self.here))
+            if access.device:
+                self.line = self.line.after(access)
+        return step
+
+    def handler(self) -> tuple[list[Step], HandlerRun]:
+        """The handler that begins here, to its return."""
+        back, begin = self._return(), self._at
+        found, line = self.memory.copy(), self.line.entered()
+        self.line = line
+        lowest, steps = self.here.sp, []
+        while self._at < back:
+            steps.append(self.step())
+            lowest = min(lowest, self.here.sp)
+        own = range(lowest, self.here.sp)
+        shared = [replace(s, accesses=_outside(s.accesses, own)) for s in steps]
+        left = {at: self.memory.bytes[at] for at in _written(shared)}
+        needs = dict(_needs(shared, found))
+        self.line = self.line.left()
+        after = self.line, self.masks
+        touched = Footprint().with_steps(shared)
+        return shared, HandlerRun(line, needs, left, touched, self._path(begin, back), after)
+
+    def pass_handler(self, known: HandlerRun) -> None:
+        """The same without looking at its instructions, which are known."""
+        back = self._return()
+        if self._path(self._at, back) != known.path:
+            raise BenchError("the same handler did something else: the machine is not exact")
+        self.memory.put(known.left)
+        self.line, self.masks = known.after
+        self._at = back
+
+    def _path(self, begin: int, end: int) -> tuple[int, ...]:
+        return tuple(line.pc for line in self._record[begin:end])
+
+    def _return(self) -> int:
+        """Where in the record the handler that begins here has returned. It may begin again at
+        once."""
+        outer = self._record[self._at - 1].exception if self._at else 0
+        if outer != self.wire.exception:
+            self._outer = outer
+        for at in range(self._at + 1, len(self._record)):
+            line = self._record[at]
+            again = line.exception == self.wire.exception and is_entry(line, self._entries)
+            if line.exception == self._outer or again:
+                return at
+        raise self._problem or TraceError("the handler does not return")
+
+
+def _outside(accesses: tuple[Access, ...], own: range) -> tuple[Access, ...]:
+    return tuple(access for access in accesses if access.address not in own)
+
+
+def _written(steps: Iterable[Step]) -> set[int]:
+    writes = (a for step in steps for a in step.accesses if a.in_ram and a.write)
+    return {at - SRAM for access in writes for at in access.bytes() if at - SRAM < SRAM_SIZE}
+
+
+def _needs(steps: Iterable[Step], found: bytes) -> Iterator[tuple[int, int]]:
+    """The bytes of memory that were read before they were written, and their values."""
+    written: set[int] = set()
+    for access in (a for step in steps for a in step.accesses if a.in_ram):
+        for address in access.bytes():
+            if not access.write and address not in written and address - SRAM < SRAM_SIZE:
+                yield address - SRAM, found[address - SRAM]
+        if access.write:
+            written.update(access.bytes())
