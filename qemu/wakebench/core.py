@@ -90,7 +90,7 @@ class Core:
         self._fixed_breakpoints: set[int] = set()
         self._line: _WatchdogLine | None = None
         self._armed = False
-        self._recorder = Recorder(self._probe, machine.file("registers"))
+        self._recorder = Recorder(self._probe, machine.record)
         self._probe.add_write_watch(SYST_CSR)
         self.tick_on = False
         self.ran_out = False

@@ -53,7 +53,8 @@ class Files:
     """What a QEMU needs of the file system beside its program and its data."""
 
     reads: tuple[Path, ...]
-    sockets: tuple[Path, ...]
+    writes: tuple[Path, ...]
+    """Sockets, and files that are there already."""
 
 
 Start = Callable[[Sequence[str], Files, IO[bytes]], Process]
@@ -124,9 +125,10 @@ class Machine:
     def _path(self, name: str) -> str:
         return os.path.join(self._folder.name, name)
 
-    def file(self, name: str) -> Path:
-        """A file for QEMU to write, which goes with the machine."""
-        return Path(self._path(name))
+    @property
+    def record(self) -> Path:
+        """A file for QEMU to write, which goes with the machine: see Recorder."""
+        return Path(self._path("record"))
 
     def _listen(self, name: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX)
@@ -153,8 +155,11 @@ class Machine:
             beside = wiring.beside.absolute()
             argv += ["-device", f"loader,file={_quoted(str(beside))},cpu-num=0"]
         self._log = open(self._path("log"), "wb")  # noqa: SIM115  (closed in close())
+        self.record.touch()
+        os.chmod(self.record, 0o666)  # as the sockets
         reads = [each.absolute() for each in (elf, wiring.beside) if each is not None]
-        files = Files(tuple(reads), tuple(Path(self._path(name)) for name in ("gdb", "qtest")))
+        writes = (*(Path(self._path(name)) for name in ("gdb", "qtest")), self.record)
+        files = Files(tuple(reads), writes)
         try:
             self._process = qemu.start(argv, files, self._log)
         except OSError as problem:

@@ -46,7 +46,8 @@ class Recorder:
         """Record from now on; the core stands at `here`."""
         if not self._word:
             self._set_up()
-        self._since, self._parts = self._size(), []
+        os.truncate(self._file, 0)
+        self._since, self._parts = 0, []
         self.on = True
         self._switch("on")
         self.stopped(here)
@@ -67,10 +68,7 @@ class Recorder:
         self._probe.monitor("log cpu" if how == "on" else "log none")
 
     def _size(self) -> int:
-        try:
-            return os.stat(self._file).st_size
-        except FileNotFoundError:
-            return 0
+        return os.stat(self._file).st_size
 
     def stopped(self, here: Registers) -> None:
         """The core stands at `here`: before an instruction which the bench may execute itself."""
@@ -100,13 +98,10 @@ class Recorder:
         order, and where the core stands."""
         self.on = False
         self._switch("off")
-        first = self._parts[0][0]
-        with self._file.open("rb") as log:
-            log.seek(first)
-            text = log.read()
+        text = self._file.read_bytes()
         lines: list[Registers] = []
         for start, end, here in self._parts:
-            lines += _parse(text[start - first : end - first])
+            lines += _parse(text[start:end])
             lines.append(here)
         return lines
 
