@@ -43,7 +43,7 @@ export SUBMISSIONS OUT JOBS SCHEDULER
 export PYTHONUTF8 = 1
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.PHONY: demo grade report script sweep replay debug class verify bench test check format setup doctor qemu10 clean help FORCE
+.PHONY: demo grade report script sweep replay debug class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
 .DEFAULT_GOAL := help
 
 # -P: what lies in the current folder is not importable by accident.
@@ -94,6 +94,10 @@ class: $(READY)
 	@if [ -z "$$SUBMISSIONS" ]; then echo "Say which: make class SUBMISSIONS=folder-or-archive" >&2; exit 2; fi; \
 	$(PY) -m wakelab class $(TRUSTED) --lab "$$LAB" $${OUT:+--out "$$OUT"} $${JOBS:+--jobs "$$JOBS"} $${POINTS:+--points "$$POINTS"} \
 	    $${SCHEDULER:+--scheduler "$$SCHEDULER"} "$$SUBMISSIONS"
+
+## Pack a lab's autograder for Gradescope: [LAB=08] [POINTS=file] [OUT=autograder.zip]
+gradescope: $(READY)
+	@$(PY) -m wakelab gradescope-zip --lab "$$LAB" $${POINTS:+--points "$$POINTS"} $${OUT:+--out "$$OUT"}
 
 ## Grade again and compare with a report, bit by bit: REPORT=file SUBMISSION=folder [POINTS=file]
 verify: $(READY)
@@ -168,7 +172,7 @@ help:
 	            line = line (line == "" ? "" : " ") words[i] } \
 	        show(name, line) } \
 	    function show(name, line) { \
-	        printf "  %s%-15s%s%s\n", bold, (name == "" ? "" : "make " name), plain, line } \
+	        printf "  %s%-16s%s%s\n", bold, (name == "" ? "" : "make " name), plain, line } \
 	' Makefile
 
 # ---- set-up -------------------------------------------------------------------------------------

@@ -228,14 +228,16 @@ def write_report(report: Report, path: Path) -> None:
     write_atomically(path, to_json(report))
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content in one step, UTF-8. Raises UserError when it cannot be written."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace a file's content in one step; text in UTF-8. Raises UserError when it cannot be
+    written."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with open(descriptor, "wb") as file:
+            file.write(data)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
         temporary = None

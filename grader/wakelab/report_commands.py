@@ -43,6 +43,24 @@ def add_report_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     convert.add_argument("report", nargs="?", type=Path, help="a report.json (the last one)")
     convert.set_defaults(run=_convert)
 
+    pack = commands.add_parser(
+        "gradescope-zip", help="pack an autograder of one lab for Gradescope"
+    )
+    pack.add_argument("--lab", default="08", help="number of the lab (08)")
+    pack.add_argument("--out", type=Path, default=Path("autograder.zip"), help="(autograder.zip)")
+    pack.add_argument("--points", type=Path, help="what the checks are worth (a TOML file)")
+    pack.add_argument("--pairs", action="store_true", help="sweep pairs of presses, too")
+    pack.add_argument(
+        "--trust-this-code",
+        action="store_true",
+        help="grade without a sandbox where the container allows none",
+    )
+    pack.set_defaults(run=_pack)
+
+    refusal = commands.add_parser("gradescope-refusal")  # for run_autograder, not for people
+    refusal.add_argument("reason", type=Path, help="a file that says why nothing was graded")
+    refusal.set_defaults(run=_refusal)
+
     verify = commands.add_parser(
         "verify",
         help="grade again and compare with a report, bit by bit",
@@ -124,6 +142,33 @@ def _convert(options: argparse.Namespace) -> int:
         target = (options.out or path.parent) / shape.file
         write_atomically(target, text)
         print(f"{shape.name:<20}{target}")
+    return 0
+
+
+def _pack(options: argparse.Namespace) -> int:
+    from wakelab.autograder.bundle import Autograder, pack
+    from wakelab.labs import checkout_root, load_lab
+    from wakelab.report import write_atomically
+
+    root = checkout_root()
+    lab = load_lab(root, options.lab)
+    wish = Autograder(options.points, options.pairs, options.trust_this_code)
+    write_atomically(options.out, pack(root, lab, wish))
+    print(f"{options.out}: upload it to Gradescope as the autograder of lab {lab.number}")
+    print("what to choose there: docs/instructors/formats.md")
+    if wish.trust:
+        print(
+            "wakelab: this autograder runs students' code without a sandbox where the container "
+            "allows none (--trust-this-code)",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _refusal(options: argparse.Namespace) -> int:
+    from wakelab.formats.gradescope import refusal
+
+    sys.stdout.write(refusal(options.reason.read_text(encoding="utf-8", errors="replace")))
     return 0
 
 
