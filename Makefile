@@ -95,9 +95,9 @@ class: $(READY)
 	$(PY) -m wakelab class $(TRUSTED) --lab "$$LAB" $${OUT:+--out "$$OUT"} $${JOBS:+--jobs "$$JOBS"} $${POINTS:+--points "$$POINTS"} \
 	    $${SCHEDULER:+--scheduler "$$SCHEDULER"} "$$SUBMISSIONS"
 
-## Pack a lab's autograder for Gradescope: [LAB=08] [POINTS=file] [OUT=autograder.zip]
+## Pack a lab's autograder for Gradescope: [LAB=08] [POINTS=file] [OUT=autograder.zip] [TRUST=1]
 gradescope: $(READY)
-	@$(PY) -m wakelab gradescope-zip --lab "$$LAB" $${POINTS:+--points "$$POINTS"} $${OUT:+--out "$$OUT"}
+	@$(PY) -m wakelab gradescope-zip $(TRUSTED) --lab "$$LAB" $${POINTS:+--points "$$POINTS"} $${OUT:+--out "$$OUT"}
 
 ## Grade again and compare with a report, bit by bit: REPORT=file SUBMISSION=folder [POINTS=file]
 verify: $(READY)

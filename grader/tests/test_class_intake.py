@@ -138,7 +138,7 @@ def test_blackboard(tmp_path: Path) -> None:
             f"{first}_main.c": b"int old;",
             f"{first}.txt": b"Name: Wrong (alovelace)\n",
             **below(f"{last}_"),
-            f"{last}.txt": "Name: Ada Lovelace (alovelace)\r\nAssignment: Lab 8\r\n".encode(),
+            f"{last}.txt": b"Name: Ada Lovelace (alovelace)\r\nAssignment: Lab 8\r\n",
         },
     )
     assert intake.platform == "Blackboard"

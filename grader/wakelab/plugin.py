@@ -114,6 +114,7 @@ class ChecksPlugin:
             self._keep(self._skipped(spec, missing))
             pyfuncitem.obj = _nothing
             return (yield)
+        self._subject.take_digest()  # what a check before this one left, which ended in trouble
         try:
             outcome = yield
         except Finding as finding:

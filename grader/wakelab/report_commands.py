@@ -53,7 +53,7 @@ def add_report_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     pack.add_argument(
         "--trust-this-code",
         action="store_true",
-        help="grade without a sandbox where the container allows none",
+        help="an autograder without the sandbox, for a container that allows none",
     )
     pack.set_defaults(run=_pack)
 
@@ -158,8 +158,8 @@ def _pack(options: argparse.Namespace) -> int:
     print("what to choose there: docs/instructors/formats.md")
     if wish.trust:
         print(
-            "wakelab: this autograder runs students' code without a sandbox where the container "
-            "allows none (--trust-this-code)",
+            "wakelab: this autograder runs students' code without the sandbox (--trust-this-code); "
+            "only the container is around it",
             file=sys.stderr,
         )
     return 0

@@ -34,7 +34,7 @@ class Autograder:
 
     points     the instructor's file of points, or None
     pairs      whether pairs of presses are swept, too
-    trust      whether submissions run without a sandbox where the container has no namespaces
+    trust      whether submissions run without the sandbox, for containers that allow none
     """
 
     points: Path | None = None
