@@ -2,9 +2,9 @@
 them.
 
 Inside there is a read-only system without its settings and homes, the files that the run was given,
-an empty `/tmp` of bounded size, no network, no capability and no process of anybody else. The
-program inside is process 1 of its own process namespace: when it ends, for whatever reason, the
-kernel ends everything it started.
+an empty `/tmp` of bounded size, no network, no capability and no process of anybody else. Process 1
+of its process namespace is bwrap's: when that ends, the kernel ends everything inside, whoever it
+runs as, and bwrap's outer process, which dies with us, takes it along.
 
 Two ways of getting there. A user has a user namespace made. Root has none (the kernel exempts root
 from the limit on processes, in a user namespace too), but the program runs under a user id that
@@ -17,6 +17,7 @@ import contextlib
 import itertools
 import json
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -70,11 +71,12 @@ class Bubblewrap:
         self, view: View, limits: Limits, cwd: str, env: Mapping[str, str], tools: Sequence[Path]
     ) -> list[str]:
         """The words before those of the program. `tools`: programs that may lie outside SYSTEM."""
-        words = [self.program, "--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"]
+        words = [self.program, "--die-with-parent", "--new-session", "--clearenv"]
         words += [f"--unshare-{name}" for name in ("pid", "net", "ipc", "uts", "cgroup")]
         words += ["--cap-drop", "ALL", "--hostname", "sandbox"]
-        if self.as_root:
-            words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+        if self.as_root:  # what setpriv needs below, and then gives up
+            for name in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
+                words += ["--cap-add", name]
         else:
             words += ["--unshare-user", "--uid", "1000", "--gid", "1000", "--disable-userns"]
         words += self._files(view, tools)
@@ -114,7 +116,10 @@ class Bubblewrap:
             return []
         number = next(self._numbers) % _IDS_A_PROCESS
         identity = str(_FIRST_ID + os.getpid() * _IDS_A_PROCESS + number)
-        return ["setpriv", "--reuid", identity, "--regid", identity, "--clear-groups", "--"]
+        return [
+            *("setpriv", "--reuid", identity, "--regid", identity, "--clear-groups"),
+            *("--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--"),
+        ]
 
 
 class _Layout:
@@ -171,6 +176,7 @@ class Confined:
 
     def __init__(self, argv: Sequence[str], output: int | IO[bytes]) -> None:
         """argv: bwrap's words and the program's. Raises OSError."""
+        self._program: int | None = None
         info, info_end = os.pipe()
         gate, gate_end = os.pipe()
         fds = ["--info-fd", str(info_end), "--block-fd", str(gate)]
@@ -191,7 +197,7 @@ class Confined:
         os.close(info_end)
         os.close(gate)
         try:
-            self._pidfd, self.pid = self._hold(info)
+            self._init, self._init_pid = self._hold(info)
             os.write(gate_end, b"1")  # now it may begin
         except OSError:
             self.bwrap.kill()
@@ -202,35 +208,46 @@ class Confined:
             os.close(gate_end)
 
     def _hold(self, info: int) -> tuple[int | None, int]:
-        """A pidfd and the pid of the program, which waits for us meanwhile; none where bwrap failed
-        before there was one. bwrap's own pid then."""
+        """A pidfd and the pid of process 1 inside, which waits for us meanwhile; none where bwrap
+        failed before there was one."""
         told = b""
         while chunk := os.read(info, 4096):
             told += chunk
         if not told:
-            return None, self.bwrap.pid
+            return None, 0
         pid = int(json.loads(told)["child-pid"])
         return os.pidfd_open(pid), pid
+
+    @property
+    def pid(self) -> int:
+        """Of the program, from outside: the one child of process 1; until there is one, bwrap's."""
+        if self._program is None:
+            path = Path(f"/proc/{self._init_pid}/task/{self._init_pid}/children")
+            with contextlib.suppress(OSError):
+                self._program = next(map(int, path.read_text().split()), None)
+        return self._program or self.bwrap.pid
 
     def poll(self) -> int | None:
         """The exit code, 128 + signal where one ended it; None while it runs."""
         return self.bwrap.poll()
 
     def kill(self) -> None:
-        """Kill the program, and with it all that it started. May be called again, and later."""
-        if self._pidfd is None:
+        """Kill process 1, and with it everything. May be called again, and later."""
+        if self._init is None:
             self.bwrap.kill()
             return
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            signal.pidfd_send_signal(self._init, signal.SIGKILL)
 
     def wait(self) -> int:
-        """Wait until nothing of it is left: bwrap ends after the program, and the program's end is
-        that of everything in its namespace."""
+        """Wait until the program has ended and nothing of it is left. The exit code, 128 + signal
+        where one ended it."""
         code = self.bwrap.wait()
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-            self._pidfd = None
+        if self._init is not None:
+            self.kill()  # what the program has left behind
+            select.select([self._init], [], [])
+            os.close(self._init)
+            self._init = None
         return code
 
     def __enter__(self) -> Self:
