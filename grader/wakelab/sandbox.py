@@ -198,7 +198,8 @@ class Confined:
         os.close(gate)
         try:
             self._init, self._init_pid = self._hold(info)
-            os.write(gate_end, b"1")  # now it may begin
+            with contextlib.suppress(BrokenPipeError):  # it has failed; `wait` tells
+                os.write(gate_end, b"1")  # now it may begin
         except OSError:
             self.bwrap.kill()
             self.bwrap.wait()
@@ -245,7 +246,9 @@ class Confined:
         code = self.bwrap.wait()
         if self._init is not None:
             self.kill()  # what the program has left behind
-            select.select([self._init], [], [])
+            ended = select.poll()
+            ended.register(self._init, select.POLLIN)
+            ended.poll()
             os.close(self._init)
             self._init = None
         return code
