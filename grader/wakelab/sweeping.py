@@ -10,19 +10,18 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
-from wakebench.board import Ended, Unmet
+from wakebench.board import Board, Ended, Unmet
 from wakebench.footprint import TraceError, chosen, coverage
 from wakebench.sweep import Outcome, Place, Placement, Sweep, SweepError, Window, build_harness
+from wakebench.trace import Kind
 from wakelab.labs import checkout_root
 from wakelab.press import PressTest
 from wakelab.schedule import Schedule
 from wakelab.subject import Subject
-
-LONGEST_HANDLER = 400
-"""Instructions of a handler that are looked at; what comes later is not known to have told."""
 
 SHOWN = 32
 """Failing placements that are tried from outside before the search is called unconfirmed."""
@@ -217,14 +216,24 @@ def told_addresses(test: PressTest) -> tuple[int, ...]:
     except Unmet:
         return ()
     entered = len(board.trace)
-    before: list[int] = []
-    told: list[int] = []
-    for _ in range(LONGEST_HANDLER):
-        has_told = any(e.note == "woken" and e.exception for e in board.trace.since(entered))
-        (told if has_told else before).append(board.pc)
-        if not board.step_instruction().exception:
-            break
-    return tuple(pc for pc in dict.fromkeys(told) if pc not in before)
+
+    def told() -> bool:
+        return any(e.note == "woken" and e.exception for e in board.trace.since(entered))
+
+    before = _of_handler(board, told)
+    if not told():
+        return ()
+    after = _of_handler(board, lambda: False)
+    return tuple(pc for pc in dict.fromkeys(after) if pc not in before)
+
+
+def _of_handler(board: Board, enough: Callable[[], bool]) -> list[int]:
+    """Addresses of the instructions that the handler executes until then, or until it returns."""
+    left = len(board.trace)
+    with board.recording() as executed, suppress(Ended, Unmet):
+        while not enough() and not any(e.kind is Kind.EXIT for e in board.trace.since(left)):
+            board.wait_events(len(board.trace) + 1)
+    return [r.pc for r in takewhile(lambda registers: registers.exception, executed[:-1])]
 
 
 def _seconds(
