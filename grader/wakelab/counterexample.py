@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from wakebench.footprint import TraceError
+from contextlib import suppress
+
 from wakebench.image import Image
-from wakebench.sharing import racy
 from wakebench.sweep import Moment, Place, SweepError
 from wakelab.checking import Finding
 from wakelab.schedule import Schedule
+from wakelab.shared import unprotected
 from wakelab.subject import Subject
 
 _SAID = {
@@ -35,11 +36,9 @@ def explain(schedule: Schedule, finding: Finding, subject: Subject) -> Finding:
 
 def _unprotected(subject: Subject, level: str) -> list[str]:
     """What the task and the interrupt share without protection, a sentence for each."""
-    try:
-        seen = subject.exploration(level)
-    except (SweepError, TraceError):
-        return []
-    return [each.sentence() + "." for each in racy(subject.image(level), seen)[:2]]
+    with suppress(SweepError):
+        return [each.sentence() + "." for each in unprotected(subject, level)[:2]]
+    return []
 
 
 def _place(subject: Subject, level: str, place: Place, number: int) -> list[str]:

@@ -49,6 +49,14 @@ PORT_REGISTERS = {
 """Offsets (LM3S6965 data sheet, "General-Purpose Input/Outputs"). Below 0x400: DATA."""
 
 
+class Race(StrEnum):
+    """How an object that nothing protects can go wrong."""
+
+    COMPUTED = "the task reads it, then writes it, and the interrupt can come in between"
+    TORN = "the task takes more than one step, and the interrupt can come in between"
+    PLAIN = "nothing tells the compiler that an interrupt touches it, too"
+
+
 class Protection(StrEnum):
     """What keeps the two sides apart; see the module."""
 
@@ -78,7 +86,7 @@ class Use:
 @dataclass(frozen=True)
 class SharedObject:
     """An object that an interrupt and the task touch, and one of them writes. `reason`: why it is
-    racy, or what protects it."""
+    racy, or what protects it. `race`: where nothing does. `device`: it is a device's register."""
 
     name: str
     type: str
@@ -86,6 +94,8 @@ class SharedObject:
     task: tuple[Use, ...]
     protection: Protection
     reason: str
+    race: Race | None = None
+    device: bool = False
 
     def sentence(self) -> str:
         """For a student's report."""
@@ -336,24 +346,31 @@ class _Sharing:
             interrupt, touches = self._interrupt[member], self._task[member]
             if not any(use.write for use in (*interrupt, *(t.use for t in touches))):
                 continue
-            protection, reason = _judge(member, interrupt, touches)
+            judged, reason = _judge(member, interrupt, touches)
             task = tuple(sorted({touch.use for touch in touches}))
-            uses = tuple(sorted(interrupt))
-            found.append(SharedObject(member.name, member.type, uses, task, protection, reason))
+            found.append(
+                SharedObject(
+                    *(member.name, member.type, tuple(sorted(interrupt)), task),
+                    Protection.RACY if isinstance(judged, Race) else judged,
+                    reason,
+                    judged if isinstance(judged, Race) else None,
+                    member.device,
+                )
+            )
         return found
 
 
 def _judge(
     member: Member, interrupt: Iterable[Use], touches: set[_Touch]
-) -> tuple[Protection, str]:
-    """What protects an object, and how one would say so."""
+) -> tuple[Protection | Race, str]:
+    """What protects an object, or how it can go wrong, and how one would say so."""
     bare = {touch for touch in touches if not touch.masked}
     if not bare:
         return Protection.MASKED, "interrupts are masked whenever the task touches it"
     exposed = any(touch.exposed and not touch.access.exclusive for touch in bare)
     computed = _computed(touch for touch in bare if not touch.access.exclusive)
     if any(use.write for use in interrupt) and any(touch.torn for touch in computed):
-        return Protection.RACY, _why_computed(member, computed)
+        return Race.COMPUTED, _why_computed(member, computed)
     if member.device and not computed:
         return Protection.ATOMIC, "each access is a single one"
     whole = all(touch.access.size >= member.end - member.start for touch in bare)
@@ -362,10 +379,10 @@ def _judge(
     if not exposed or member.device:
         return Protection.GUARDED, "no handler touches it while the task does"
     if not whole:
-        return Protection.RACY, "the task takes more than one step to read or write it"
+        return Race.TORN, "the task takes more than one step to read or write it"
     if member.volatile:
         return Protection.VOLATILE, "it is volatile, and each access a single one"
-    return Protection.RACY, "it is not atomic"
+    return Race.PLAIN, "it is not atomic"
 
 
 def _computed(touches: Iterable[_Touch]) -> set[_Touch]:

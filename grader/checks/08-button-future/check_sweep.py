@@ -11,6 +11,7 @@ from wakelab.build import MAIN_LEVEL
 from wakelab.checking import check
 from wakelab.counterexample import explain
 from wakelab.schedule import Schedule, confirm, play
+from wakelab.shared import finding_of, unprotected
 from wakelab.subject import Subject
 from wakelab.sweeping import ClockRuns, Search, Swept, schedules, sweep_singles
 
@@ -30,6 +31,16 @@ def check_singles(subject: Subject) -> None:
         return  # what the other checks press from outside must do
     for swept in results:
         _expect_nothing(subject, swept)
+
+
+@check(
+    "What it shares with the interrupt is protected", points=0, needs=["singles"], mode="singles"
+)
+def check_sharing(subject: Subject) -> None:
+    """No object that both the interrupt and the task touch is left without protection."""
+    found = unprotected(subject, MAIN_LEVEL)
+    if found:
+        raise finding_of(found, subject, MAIN_LEVEL)
 
 
 @check("Two presses, before any two instructions", points=0, needs=["singles"], mode="pairs")
