@@ -245,6 +245,15 @@ def test_the_same_exploration_twice(board: Board) -> None:
     assert (first.reduction, first.steps) == (second.reduction, second.steps)
 
 
+def test_a_press_that_wakes_nobody_ends_the_run(tmp_path: Path, one_qemu: Qemu) -> None:
+    deaf = {"button_future.c": (("    nvic_enable(pin->irq);\n", ""),)}
+    image = build(tmp_path / "deaf", "Og", deaf)
+    with Machine(image.path, one_qemu) as machine:
+        seen = explore(Board(machine, image, Points({})), window_start(image), BUTTON)
+    assert not seen.gaps and seen.footprint == Footprint()
+    assert all(not each.before.reads and not each.after.reads for each in seen.contacts)
+
+
 # -- the sweep against it ------------------------------------------------------------------------
 
 

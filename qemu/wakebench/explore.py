@@ -200,7 +200,7 @@ class _Explorer:
             self._handler_of_second()
             return
         walker.watch(self._board.wait_asleep)
-        if first.moment is Moment.ASLEEP:
+        if first.moment is Moment.ASLEEP and not walker.at_end:  # it has been woken
             self._steps.add(walker.step())
         self._follow(walker, first)
 
