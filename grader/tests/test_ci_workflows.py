@@ -97,6 +97,15 @@ def test_every_wakelab_command_is_one() -> None:
         assert options.format and all(format_named(name) for name in options.format)
 
 
+def test_every_wakelab_command_in_the_documents_is_one() -> None:
+    pages = [*(ROOT / "docs" / "instructors").glob("*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    typed = re.findall(r"(?:^\.venv/bin/|`)wakelab ([a-z][^`\n]* [^`\n]*)", text, re.M)
+    assert len(typed) > 4
+    for command in typed:
+        _parser().parse_args(shlex.split(command))
+
+
 def test_what_is_kept_is_what_is_written() -> None:
     reports = loaded("gitlab.yml")["wakelab"]["artifacts"]["reports"]
     assert reports["junit"] == f"results/{format_named('junit').file}"

@@ -212,7 +212,15 @@ def test_make_alone_is_help(bare: Machine) -> None:
     assert bare.run("make").stdout == bare.run("make", "help").stdout != ""
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/students/getting-started.md", ".ci/run"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "docs/students/getting-started.md",
+        *(f"docs/instructors/{name}.md" for name in ("reports", "formats", "points", "ci")),
+        ".ci/run",
+    ],
+)
 def test_every_make_command_in_the_documents_exists(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     told = set(re.findall(r"(?:`|^|\$ |type_ )make ([a-z0-9]+)", text, re.M))

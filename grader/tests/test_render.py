@@ -12,6 +12,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from wakelab.points import as_the_student_sees
 from wakelab.render import MAX_STORY, render_report, render_story, safe_text
 from wakelab.report import (
     CheckResult,
@@ -189,6 +190,18 @@ def test_safe_text(text: str, safe: str) -> None:
 
 def test_safe_text_keeps_newlines_when_asked() -> None:
     assert safe_text("a\nb\r\n", lines=True) == "a\nb\\r\n"
+
+
+def test_what_is_hidden_until_the_due_date_is_announced() -> None:
+    report = as_the_student_sees(sample())
+    page = drawn(report)
+    (row,) = [line for line in page.splitlines() if "The CPU sleeps" in line]
+    assert row.split()[-1] == "later" and "/" not in row
+    assert "2 of 6 points" in page
+    assert "1 check more is shown after the due date" in page
+    passed = replace(report, verdict=Verdict.PASS)
+    assert "all that is shown yet is right" in drawn(passed)
+    assert "due date" not in drawn(sample())
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def changed(value: Any) -> Any:
     if value in list(Verdict):
         return "pass" if value != "pass" else "wrong"
     if value in ("visible", "after_due_date"):
-        return "after_due_date" if value == "visible" else "visible"
+        return "withheld" if value == "visible" else "visible"
     return value + "0"
 
 

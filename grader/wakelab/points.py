@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wakelab.checking import Spec
+from wakelab.checking import Spec, counted
 from wakelab.errors import UserError
 from wakelab.report import CheckResult, Report, Verdict, Visibility, overall_verdict
 
@@ -135,7 +135,7 @@ def _hidden_keys(hidden: Iterable[str]) -> Iterable[tuple[str, str]]:
 def as_the_student_sees(report: Report) -> Report:
     """The report before the due date: a hidden check is there by name, without its finding, and
     what it is worth is in no sum. The same report where nothing is hidden."""
-    if all(check.visibility is Visibility.VISIBLE for check in report.checks):
+    if all(check.visibility is not Visibility.AFTER_DUE_DATE for check in report.checks):
         return report
     shown = [check for check in report.checks if check.visibility is Visibility.VISIBLE]
     return replace(
@@ -149,7 +149,7 @@ def as_the_student_sees(report: Report) -> Report:
 
 
 def _withheld(check: CheckResult) -> CheckResult:
-    if check.visibility is Visibility.VISIBLE:
+    if check.visibility is not Visibility.AFTER_DUE_DATE:
         return check
     return CheckResult(
         id=check.id,
@@ -157,8 +157,8 @@ def _withheld(check: CheckResult) -> CheckResult:
         verdict=Verdict.SKIPPED,
         points=0,
         max_points=0,
-        expected=f"worth {check.max_points} points, in no sum yet",
+        expected=f"worth {counted(check.max_points, 'point')}, in no sum yet",
         seen="what it found is shown after the due date",
         needs=check.needs,
-        visibility=check.visibility,
+        visibility=Visibility.WITHHELD,
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wakelab.report import CheckResult, CompilerMessage, Place, Report, Verdict
+from wakelab.report import CheckResult, CompilerMessage, Place, Report, Verdict, Visibility
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -180,10 +180,8 @@ class _Page:
         self._print((self.signs.rule * (self.width - 1), "dim"))
 
     def _table(self, report: Report) -> None:
-        points = [f"{check.points}/{check.max_points}" for check in report.checks]
-        verdicts = [
-            "" if check.verdict is Verdict.PASS else str(check.verdict) for check in report.checks
-        ]
+        points = [_points(check) for check in report.checks]
+        verdicts = [_outcome(check) for check in report.checks]
         wide = max(map(len, points), default=0)
         right = max(map(len, verdicts), default=0)
         room = max(8, self.width - 1 - 3 - (wide + 1) - (right + 2 if right else 0))
@@ -283,7 +281,25 @@ class _Page:
             (f" {report.points} of {report.max_points} points", f"bold {style}"),
             ("" if report.verdict is Verdict.PASS else f"  {report.verdict}", style),
         )
+        if withheld := sum(map(_is_withheld, report.checks)):
+            checks = "1 check more is" if withheld == 1 else f"{withheld} checks more are"
+            text = f"{checks} shown after the due date, and in no sum before"
+            self._paragraph("", text, style="dim", indent=1, column=0)
         self._paragraph("Next:", self._fit(_next_step(report)), indent=1, column=6)
+
+
+def _is_withheld(check: CheckResult) -> bool:
+    return check.visibility is Visibility.WITHHELD
+
+
+def _points(check: CheckResult) -> str:
+    return "" if _is_withheld(check) else f"{check.points}/{check.max_points}"
+
+
+def _outcome(check: CheckResult) -> str:
+    if _is_withheld(check):
+        return "later"
+    return "" if check.verdict is Verdict.PASS else str(check.verdict)
 
 
 def _is_failure(check: CheckResult) -> bool:
@@ -301,7 +317,8 @@ def _message_place(message: CompilerMessage) -> str:
 def _next_step(report: Report) -> str:
     again = f"make grade LAB={safe_text(report.lab, 10)}"
     if report.verdict is Verdict.PASS:
-        return "this lab is done"
+        withheld = any(map(_is_withheld, report.checks))
+        return "all that is shown yet is right" if withheld else "this lab is done"
     if report.verdict is Verdict.BUILD:
         return f"put the first error right, then {again}"
     if report.verdict is Verdict.TODO:

@@ -43,10 +43,15 @@ class Verdict(StrEnum):
 
 
 class Visibility(StrEnum):
-    """When the author of a submission may see what a check found."""
+    """When the author of a submission may see what a check found.
+
+    `withheld` stands where a report has been made ready for that author's eyes before the due date:
+    the finding is not in it any more.
+    """
 
     VISIBLE = "visible"
     AFTER_DUE_DATE = "after_due_date"
+    WITHHELD = "withheld"
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def _table(report: Report) -> Iterator[str]:
     for check in report.checks:
         icon = _ICONS.get(check.verdict, "❌")
         verdict = "" if check.verdict is Verdict.PASS else str(check.verdict)
-        if check.visibility is Visibility.AFTER_DUE_DATE and check.verdict is Verdict.SKIPPED:
+        if check.visibility is Visibility.WITHHELD:
             verdict = check.seen
         points = f"{check.points}/{check.max_points}"
         yield f"| {icon} | {escaped(line(check.title, 200))} | {points} | {escaped(verdict)} |"

@@ -21,7 +21,7 @@ from wakelab.formats.words import (
     trouble,
 )
 from wakelab.points import as_the_student_sees
-from wakelab.report import CheckResult, Report, Verdict
+from wakelab.report import CheckResult, Report, Verdict, Visibility
 
 
 def to_gradescope(report: Report, _: Surroundings) -> str:
@@ -73,7 +73,7 @@ def _test(number: int, check: CheckResult) -> dict[str, Any]:
         "max_score": check.max_points,
         "status": "passed" if check.verdict is Verdict.PASS else "failed",
         "output": details(check),
-        "visibility": str(check.visibility),
+        "visibility": "visible" if check.visibility is Visibility.VISIBLE else "after_due_date",
         "extra_data": {
             "id": line(check.id),
             "verdict": str(check.verdict),
