@@ -20,11 +20,12 @@ from wakebench.image import Image
 from wakebench.machine import Qemu
 from wakebench.pin_names import BUTTONS
 from wakelab.bench import bench, table_of
-from wakelab.benchmarks import determinism, grading, share, size, way
+from wakelab.benchmarks import confined, determinism, grading, share, size, way
 from wakelab.benchmarks.bare import Bare, device_of
 from wakelab.benchmarks.host import describe_host
 from wakelab.benchmarks.reference import LAB, Reference, built_reference
 from wakelab.benchmarks.row import Row, part
+from wakelab.confinement import NoSandbox
 from wakelab.errors import InfraError
 from wakelab.labs import checkout_root, load_lab
 
@@ -39,6 +40,35 @@ def no_step() -> None:
 def reference() -> Iterator[Reference]:
     with built_reference(ROOT) as built:
         yield built
+
+
+# -- the sandbox ---------------------------------------------------------------------------------
+
+
+def test_the_ratio_is_that_of_runs_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confined, "find_bubblewrap", lambda root: None)
+    seconds = {"sandbox": iter([9, *[1.2] * 5, *[2.4] * 4]), "none": iter([9, *[1] * 5, *[2] * 4])}
+
+    def timed(*arguments: object) -> float:
+        return float(next(seconds["none" if arguments[-1] else "sandbox"]))
+
+    monkeypatch.setattr(confined, "timed", timed)
+    steps: list[None] = []
+    measured = confined.measure_confined(ROOT, LAB, lambda: steps.append(None))
+    assert measured == confined.Confined(1.2, 1.0, pytest.approx(1.2))
+    assert len(steps) == confined.STEPS
+    row = confined.confined_rows(measured)[0]
+    assert (row.shown, row.verdict) == ("1.20", "ok")
+    assert confined.confined_rows(confined.Confined(2.7, 2.0, 1.35))[0].verdict == "not"
+
+
+def test_without_a_sandbox_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(root: Path) -> None:
+        raise NoSandbox("none", "")
+
+    monkeypatch.setattr(confined, "find_bubblewrap", missing)
+    assert confined.measure_confined(ROOT, LAB, lambda: None) is None
+    assert confined.confined_rows(None)[0].verdict == ""
 
 
 # -- 1: grading --------------------------------------------------------------------------------
@@ -58,7 +88,7 @@ def test_the_parts_of_a_grading_are_in_order_and_the_whole_of_it(tmp_path: Path)
 
 def test_a_grading_that_fails_says_how_to_look_at_it(tmp_path: Path) -> None:
     with pytest.raises(InfraError, match="ended with") as raised:
-        grading._timed(ROOT, load_lab(ROOT, LAB), tmp_path, ["wakelab", "--nonsense"])
+        grading.timed(ROOT, load_lab(ROOT, LAB), tmp_path, ["wakelab", "--nonsense"])
     assert "make grade" in str(raised.value)
     assert "Traceback" not in str(raised.value)
 
@@ -299,6 +329,7 @@ def test_rows_fit_an_ordinary_terminal(reference: Reference) -> None:
     ways = dict.fromkeys(reference.levels, way.Way("press_logger_poll", 999, 999))
     rows = [
         *grading.grading_rows(grading.Grading(12.34, (1.0,) * len(grading.PARTS)), LAB),
+        *confined.confined_rows(confined.Confined(12.34, 11.23, 1.1)),
         *share.share_rows(share.Share(jobs, jobs, 12.34)),
         *way.way_rows(ways, "button_future_poll"),
         *size.size_rows(dict.fromkeys([Path(file).name for file in size.FILES], 999)),

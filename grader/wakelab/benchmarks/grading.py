@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -48,7 +49,7 @@ def measure_grading(root: Path, lab_number: str, step: Step) -> Grading:
         out = Path(name)
         times = []
         for _ in range(WARM_UP + RUNS):
-            times.append(_timed(root, lab, out, ["wakelab"]))
+            times.append(timed(root, lab, out, ["wakelab"]))
             step()
         stamped = []
         for _ in range(STAMPED_RUNS):
@@ -58,12 +59,12 @@ def measure_grading(root: Path, lab_number: str, step: Step) -> Grading:
     return Grading(median(times[WARM_UP:]), by_part)
 
 
-def _timed(root: Path, lab: Lab, out: Path, module: list[str]) -> float:
-    """Seconds of one `python -m MODULE grade`."""
+def timed(root: Path, lab: Lab, out: Path, module: list[str], more: Sequence[str] = ()) -> float:
+    """Seconds of one `python -m MODULE grade`, with `more` words after it."""
     argv = [sys.executable, "-P", "-m", *module, "grade", "--lab", lab.number]
     before = time.monotonic()
     run = subprocess.run(
-        [*argv, str(lab.reference), "--out", str(out)],
+        [*argv, *more, str(lab.reference), "--out", str(out)],
         cwd=root,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -83,7 +84,7 @@ def _parts(root: Path, lab: Lab, out: Path) -> tuple[float, ...]:
     """Seconds of each of PARTS in one run."""
     file = out / "stamps.json"
     spawned = time.monotonic()
-    _timed(root, lab, out, ["wakelab.benchmarks.stamps", str(file)])
+    timed(root, lab, out, ["wakelab.benchmarks.stamps", str(file)])
     stamps: dict[str, float] = json.loads(file.read_text(encoding="ascii"))
     stamps |= {"spawned": spawned, "gone": time.monotonic()}
     return tuple(stamps[end] - stamps[begin] for _, begin, end in PARTS)
