@@ -1,57 +1,37 @@
 #include "sweep.h"
 
-#include "lm3s6965.h"
-
-/* General-purpose timer 0 (LM3S6965 data sheet, "General-Purpose Timers"), 32-bit one-shot. */
-struct gptm {
-    volatile uint32_t CFG;
-    volatile uint32_t TAMR;
-    volatile uint32_t TBMR;
-    volatile uint32_t CTL;
-    uint32_t reserved_010[2];
-    volatile uint32_t IMR;
-    volatile uint32_t RIS;
-    volatile uint32_t MIS;
-    volatile uint32_t ICR;
-    volatile uint32_t TAILR;
-};
-
-#define GPTM0 ((struct gptm *)0x40030000u)
-#define GPTM_ONE_SHOT 1u
-#define GPTM_ENABLE 1u
-#define GPTM_TIMEOUT 1u
-
-/* ARMv7-M system control space (ARM DDI 0403, B3.2). */
-#define ICSR (*(volatile uint32_t *)0xe000ed04u)
-#define VTOR (*(volatile uint32_t *)0xe000ed08u)
-#define SHPR ((volatile uint8_t *)0xe000ed18u)
-#define RCC2 (*(volatile uint32_t *)0x400fe070u)
-#define ICSR_VECTPENDING (0x1ffu << 12)
-#define ICSR_RETTOBASE (1u << 11)
-#define ICSR_PENDCLR ((1u << 25) | (1u << 27))
-
-/* A tick of 125 ns against instructions of 128 ns (-icount shift=7): no boundary is stepped over, and few are
- * met twice. RCC2: use it, divide by 25. */
-#define RCC2_TICK_125_NS ((1u << 31) | (24u << 23))
+#include "devices.h"
+#include "pins.h"
+#include "saved.h"
 
 #define EXC_RETURN_HANDLER 0xfffffff1u
 #define EXC_RETURN_THREAD 0xfffffff9u
 #define XPSR_THUMB (1u << 24)
 
-#define PRIORITY_HARNESS 0x00u
-#define PRIORITY_PROGRAM 0x20u /* the next lower one that exists */
+#define SRAM_START 0x20000000u
+#define SRAM_END 0x20010000u
 
-enum { PC = 6, XPSR = 7, FRAME_WORDS = 8, SAVED_REGISTERS = 8 };
+enum { PC = 6, XPSR = 7, FRAME_WORDS = 8 };
+enum { FIRST_IRQ = 16, SYSTICK_EXCEPTION = 15 };
+enum { WFI_PASSES_MAX = 1000 }; /* times in a row that a WFI is passed because something is pending */
 
-enum phase { STRIKING, SETTLING, RELIVING };
+enum phase { OPENING, STRIKING, SETTLING, RELIVING };
 
 extern uint32_t __sweep_vectors[64];
 extern uint32_t __sweep_stack_end[];
+extern uint32_t __sweep_flash[];
 
 /* The host knows these by name. */
 struct sweep_job sweep_job;
 struct sweep_result sweep_result;
 struct sweep_record sweep_records[SWEEP_RECORDS];
+struct saved sweep_base;
+
+/* The host watches this word: written when a job is done. Not a breakpoint, for after each of those QEMU throws all
+ * translated code away. It has a page of QEMU's for itself, where every access is slow. */
+__attribute__((section(".bss.watched"))) volatile uint32_t sweep_done;
+
+static struct saved point;
 
 static struct {
     enum phase phase;
@@ -60,66 +40,44 @@ static struct {
     uint32_t presses;
     uint32_t early; /* presses that may count or not */
     uint32_t lines;
-    bool given_up;
-    bool saved; /* just now, in the middle of a run */
-    bool open; /* singles: the window has been reached */
+    uint32_t passes;  /* of WFIs, in a row */
+    uint32_t pc;      /* of this run's strike between two instructions; odd: there was none */
+    uint32_t last_pc; /* the same of the strike a tick earlier */
+    bool careful;     /* with a limit: it has taken long already, and is done again */
+    bool over;        /* the job is done */
     struct sweep_record record;
 } run;
 
-/* The program at its first strike. resume_saved() counts on the order of the first three. */
-struct saved {
-    uint32_t registers[SAVED_REGISTERS]; /* r4 to r11 */
-    uint32_t sp;                         /* at the stacked frame */
-    uint32_t primask;                    /* set at a masked WFI */
-    uint32_t stack_size;
+/* Of the run that is saved, to begin with. */
+struct counts {
     uint32_t strikes;
     uint32_t presses;
     uint32_t early;
     uint32_t lines;
-    uint32_t sense[4]; /* IS IBE IEV IM, before the press */
-    uint32_t direction;
-    uint32_t raw;
-    uint32_t enabled[2];
-    uint32_t basepri;
-    uint8_t memory[SWEEP_IMAGE];
+    uint32_t tick_wanted;
 };
+static struct counts base_counts;
+static struct counts point_counts;
 
-struct saved sweep_saved;
+static bool set_up;   /* at the base, the button */
+static bool clock_on; /* at the base, SysTick and its interrupt */
 
-void sweep_done(void);
+/* tick_entry counts on the order. */
+struct {
+    uint32_t wanted;  /* the next SysTick exception is one of ours */
+    uint32_t handler; /* the program's */
+} sweep_tick;
+
+/* r4 to r11 of the program, while the harness is at work. */
+uint32_t sweep_registers[SAVED_REGISTERS];
+
 _Noreturn void sweep_next(void);
 _Noreturn void sweep_unwind(void);
 
-/* GCC makes calls of these from loops and assignments. */
-void *memcpy(void *restrict to, const void *restrict from, __SIZE_TYPE__ size);
-void *memset(void *to, int value, __SIZE_TYPE__ size);
-
-void *memcpy(void *restrict to, const void *restrict from, __SIZE_TYPE__ size)
-{
-    uint8_t *out = to;
-    const uint8_t *in = from;
-    for (; size >= 4 && (((uintptr_t)out | (uintptr_t)in) & 3u) == 0; size -= 4, out += 4, in += 4) {
-        *(volatile uint32_t *)(void *)out = *(const volatile uint32_t *)(const void *)in;
-    }
-    for (; size > 0; size--) {
-        *(volatile uint8_t *)out++ = *in++;
-    }
-    return to;
-}
-
-void *memset(void *to, int value, __SIZE_TYPE__ size)
-{
-    for (volatile uint8_t *out = to; size > 0; size--) {
-        *out++ = (uint8_t)value;
-    }
-    return to;
-}
-
-/* ---- the timer and the pin --------------------------------------------------------------------- */
+/* ---- the timers -------------------------------------------------------------------------------- */
 
 static void strike_in(uint32_t ticks)
 {
-    GPTM0->CTL = 0;
     GPTM0->TAILR = ticks;
     GPTM0->CTL = GPTM_ENABLE;
 }
@@ -131,113 +89,66 @@ static void no_strike(void)
     NVIC->ICPR[0] = 1u << TIMER0A_IRQn;
 }
 
-static struct gpio *button_port(void)
+static void guard(void)
 {
-    return (struct gpio *)(uintptr_t)sweep_job.port;
+    GPTM1->CTL = 0;
+    GPTM1->ICR = GPTM_TIMEOUT;
+    NVIC->ICPR[0] = 1u << TIMER1A_IRQn;
+    GPTM1->TAILR = sweep_job.guard;
+    GPTM1->CTL = GPTM_ENABLE;
 }
 
-static void drive_pin(bool high)
-{
-    struct gpio *port = button_port();
-    const uint32_t direction = port->DIR;
-    port->DIR = direction | sweep_job.mask;
-    port->DATA[sweep_job.mask] = high ? sweep_job.mask : 0;
-    port->DIR = direction & ~sweep_job.mask;
-    port->DIR = direction;
-}
+/* ---- strikes ----------------------------------------------------------------------------------- */
 
 static bool in_map(const uint8_t *map, uint32_t pc)
 {
     return pc / 16 < SWEEP_MAP && ((map[pc / 16] >> (pc / 2 % 8)) & 1u) != 0;
 }
 
-/* Before the button's first init an edge is no press, and during it, it may be one. */
-static bool is_set_up(void)
+static bool is_enabled(uint32_t irq)
 {
-    return (button_port()->IM & sweep_job.mask) != 0 ||
-           ((NVIC->ISER[sweep_job.irq / 32] >> (sweep_job.irq % 32)) & 1u) != 0;
+    return ((NVIC->ISER[irq / 32] >> (irq % 32)) & 1u) != 0;
 }
 
 /* An edge that meets one still latched in RIS merges with it, and is no press of its own; unless a handler is under
- * way that has `told` the task already, and is about to acknowledge both. */
+ * way that has `told` the task already, and is about to acknowledge both. Before the button's first init an edge is no
+ * press, and during it, it may be one. */
 static void press(bool told)
 {
-    const bool latched = (button_port()->RIS & sweep_job.mask) != 0;
-    const bool early = run.strikes == 0 && !is_set_up();
-    drive_pin(true);
-    drive_pin(false);
-    if (early) {
+    const bool before_init = run.strikes == 0 && !set_up && !is_enabled(sweep_job.irq);
+    const struct edge edge = pins_press(&sweep_job.sources[0]);
+    if (before_init && !edge.open) {
         run.early++;
-        return;
-    }
-    if (latched ? told : (button_port()->RIS & sweep_job.mask) != 0) {
+    } else if (edge.latched ? told : edge.sensed) {
         run.presses++;
     }
 }
 
-/* ---- saving and restoring ---------------------------------------------------------------------- */
-
-static bool save(const uint32_t *registers, const uint32_t *frame)
+/* SysTick is not let run: a tick comes when it is wanted. Where the program has not switched it on there is none. */
+static void tick(void)
 {
-    const struct gpio *port = button_port();
-    sweep_saved.sp = (uint32_t)(uintptr_t)frame;
-    sweep_saved.stack_size = sweep_job.stack_end - sweep_saved.sp;
-    if (sweep_saved.stack_size + sweep_job.memory_size > SWEEP_IMAGE) {
-        return false;
+    const uint32_t wanted = 3; /* enabled, with its interrupt */
+    if (clock_on || (SYSTICK->CTRL & wanted) == wanted) {
+        sweep_tick.wanted = 1;
+        ICSR = ICSR_PENDSTSET;
     }
-    memcpy(sweep_saved.registers, registers, sizeof sweep_saved.registers);
-    memcpy(sweep_saved.memory, (const void *)(uintptr_t)sweep_job.memory, sweep_job.memory_size);
-    memcpy(sweep_saved.memory + sweep_job.memory_size, frame, sweep_saved.stack_size);
-    sweep_saved.sense[0] = port->IS;
-    sweep_saved.sense[1] = port->IBE;
-    sweep_saved.sense[2] = port->IEV;
-    sweep_saved.sense[3] = port->IM;
-    sweep_saved.direction = port->DIR;
-    sweep_saved.raw = port->RIS;
-    sweep_saved.enabled[0] = NVIC->ISER[0];
-    sweep_saved.enabled[1] = NVIC->ISER[1];
-    __asm__ volatile("mrs %0, primask" : "=r"(sweep_saved.primask));
-    __asm__ volatile("mrs %0, basepri" : "=r"(sweep_saved.basepri));
-    sweep_saved.strikes = run.strikes;
-    sweep_saved.presses = run.presses;
-    sweep_saved.early = run.early;
-    sweep_saved.lines = run.lines;
-    return true;
 }
 
-static void restore_port(void)
+/* `told`: see press(). Only the presses of the lab's button are counted. */
+static void strike(bool told)
 {
-    struct gpio *port = button_port();
-    port->DIR = sweep_saved.direction;
-    drive_pin(true);
-    port->IS = sweep_saved.sense[0];
-    port->IBE = sweep_saved.sense[1];
-    port->IEV = sweep_saved.sense[2];
-    port->ICR = 0xff;
-    if ((sweep_saved.raw & sweep_job.mask) != 0) {
-        drive_pin(false);
+    const uint32_t number = sweep_job.source[run.strikes];
+    const struct sweep_source *source = &sweep_job.sources[number];
+    if (source->port == SWEEP_PORTS_MAX) {
+        tick();
+    } else if (number == 0) {
+        press(told);
+    } else {
+        pins_press(source);
     }
-    port->IM = sweep_saved.sense[3];
 }
 
-/* Ends in the program, as the return from the strike at which it was sweep_saved. */
-__attribute__((noinline)) static void restore(void)
-{
-    memcpy((void *)(uintptr_t)sweep_job.memory, sweep_saved.memory, sweep_job.memory_size);
-    memcpy((void *)(uintptr_t)sweep_saved.sp, sweep_saved.memory + sweep_job.memory_size, sweep_saved.stack_size);
-    button_port()->IM = 0; /* first: what is still asked for cannot be cleared */
-    NVIC->ICPR[0] = ~0u;
-    NVIC->ICPR[1] = ~0u;
-    NVIC->ISER[0] = sweep_saved.enabled[0];
-    NVIC->ISER[1] = sweep_saved.enabled[1];
-    restore_port();
-    __asm__ volatile("msr basepri, %0" : : "r"(sweep_saved.basepri));
-    run.presses = sweep_saved.presses;
-    run.early = sweep_saved.early;
-    run.lines = sweep_saved.lines;
-    run.phase = STRIKING;
-    run.strikes = sweep_saved.strikes;
-}
+/* ---- from one run to the next ------------------------------------------------------------------ */
 
 /* Whether the next strike is the varied one. */
 static bool varied(void)
@@ -245,26 +156,55 @@ static bool varied(void)
     return run.strikes == sweep_job.fixed;
 }
 
-void sweep_restore(void);
-void sweep_restore(void)
+/* The only active handler is left, into the saved run that comes next. On the harness's stack. */
+_Noreturn static void resume(bool idle)
 {
-    restore();
-    strike_in(varied() ? run.ticks : sweep_job.ticks[run.strikes]);
+    const bool from_base = run.strikes == 0;
+    const struct saved *saved = from_base ? &sweep_base : &point;
+    const struct counts *counts = from_base ? &base_counts : &point_counts;
+    run.presses = counts->presses;
+    run.early = counts->early;
+    run.lines = counts->lines;
+    run.phase = STRIKING;
+    run.passes = 0;
+    sweep_tick.wanted = counts->tick_wanted;
+    saved_restore(saved, idle);
+    saved_resume(saved, varied() ? run.ticks : sweep_job.ticks[run.strikes]);
 }
 
-__attribute__((naked)) static void resume_saved(void)
+static bool is_over(void)
 {
-    __asm__ volatile("bl sweep_restore\n\t"
-                     "ldr r0, =sweep_saved\n\t"
-                     "ldmia r0, {r4-r11}\n\t"
-                     "ldrd r1, r2, [r0, #32]\n\t"
-                     "msr msp, r1\n\t"
-                     "msr primask, r2\n\t"
-                     "mvn lr, #6\n\t" /* EXC_RETURN_THREAD */
-                     "bx lr");
+    return run.over || sweep_result.ended != 0 || sweep_result.full != 0 || run.ticks > sweep_job.last;
 }
 
-/* ---- one strike -------------------------------------------------------------------------------- */
+/* Go on with the run that is chosen. From a handler that has interrupted thread mode this is short. */
+_Noreturn static void leave(uint32_t exc_return, bool idle)
+{
+    if (exc_return == EXC_RETURN_THREAD && !is_over()) {
+        resume(idle);
+    }
+    sweep_unwind();
+}
+
+static void choose_next(void)
+{
+    run.careful = false;
+    run.last_pc = run.pc;
+    if (run.record.moment == SWEEP_BEFORE_SLEEP) {
+        run.record.moment = SWEEP_ASLEEP; /* the same strike once more, a moment later */
+    } else {
+        run.record.moment = SWEEP_BEFORE_SLEEP; /* if the program settles before the strike */
+        run.ticks++;
+    }
+}
+
+static void keep_record(void)
+{
+    sweep_result.runs++;
+    sweep_result.counts[run.record.outcome]++;
+    sweep_records[sweep_result.records++] = run.record;
+    sweep_result.full = sweep_result.records == SWEEP_RECORDS;
+}
 
 static void note_place(uint32_t pc, enum sweep_moment moment, bool nested)
 {
@@ -274,96 +214,109 @@ static void note_place(uint32_t pc, enum sweep_moment moment, bool nested)
     run.record.nested = nested;
 }
 
-_Noreturn static void finish(enum sweep_outcome outcome)
+_Noreturn static void opened(enum sweep_outcome outcome, uint32_t pc)
 {
+    sweep_result.opened = (uint32_t)outcome;
+    sweep_result.place = pc;
+    run.over = true;
+    sweep_unwind();
+}
+
+_Noreturn static void finish(enum sweep_outcome outcome, uint32_t pc, uint32_t exc_return, bool idle)
+{
+    if (run.phase == OPENING) {
+        opened(outcome, pc);
+    }
+    if (run.phase == STRIKING || run.careful) {
+        no_strike();
+    }
+    if (run.phase == STRIKING) { /* ended before it was struck: so will all that would be struck later */
+        note_place(pc, SWEEP_BOUNDARY, exc_return != EXC_RETURN_THREAD);
+        sweep_result.ended = 1;
+    }
     /* A program that does not settle seldom does at the next placement, and each takes as long as all the others. */
-    if (outcome == SWEEP_UNSAVED ||
-        (outcome == SWEEP_RUNAWAY && sweep_result.counts[SWEEP_RUNAWAY] + 1 == SWEEP_RUNAWAYS_MAX)) {
+    if (outcome == SWEEP_RUNAWAY && sweep_result.counts[SWEEP_RUNAWAY] + 1 == SWEEP_RUNAWAYS_MAX) {
         sweep_result.ended = 1;
     }
     run.record.outcome = (uint32_t)outcome & 0xfu;
     run.record.lines = (uint8_t)run.lines;
     run.record.presses = (uint8_t)run.presses;
-    sweep_unwind();
-}
-
-/* No press was made: this run is none. */
-_Noreturn static void give_up(void)
-{
-    run.given_up = true;
-    sweep_unwind();
+    keep_record();
+    choose_next();
+    leave(exc_return, idle);
 }
 
 static enum sweep_outcome judge(void)
 {
-    if (VTOR != (uint32_t)(uintptr_t)__sweep_vectors || GPTM0->CFG != 0) {
-        return SWEEP_TAMPERED;
-    }
     return run.lines < run.presses ? SWEEP_LOST : run.lines > run.presses + run.early ? SWEEP_TWICE : SWEEP_OK;
 }
 
 /* A strike has been made, at `pc`; what is next? After a fixed one the run is saved, left and gone on with from there:
  * so the next strike's ticks begin at the same instruction, whether they are counted for the first time or again. */
-static void after_strike(const uint32_t *registers, const uint32_t *frame, uint32_t pc)
+static void after_strike(const uint32_t *frame, uint32_t pc, uint32_t exc_return)
 {
     if (varied()) {
         run.phase = SETTLING;
-        strike_in(sweep_job.limit);
+        if (run.careful) {
+            strike_in(sweep_job.limit);
+        }
         return;
     }
     sweep_result.places[run.strikes] = pc;
     run.strikes++;
-    if (!save(registers, frame)) {
-        finish(SWEEP_UNSAVED);
+    if (!saved_keep(&point, sweep_registers, frame)) {
+        finish(SWEEP_UNSAVED, pc, exc_return, false);
     }
-    run.saved = true;
-    sweep_unwind();
+    point_counts = (struct counts){run.strikes, run.presses, run.early, run.lines, sweep_tick.wanted};
+    leave(exc_return, false);
 }
 
-/* Whether a press at `pc` is wanted; where it is not, the run is given up. */
-static bool is_chosen(uint32_t pc)
+/* Whether a strike at `pc` is wanted; where it is not, the run is given up. */
+static bool is_wanted(uint32_t pc)
 {
+    run.pc = pc;
+    if (pc == run.last_pc) {
+        return false; /* the same boundary as a tick before */
+    }
+    if (pc >= (uint32_t)(uintptr_t)__sweep_flash) {
+        return false; /* in tick_entry: as before the first instruction of the program's own handler */
+    }
     return sweep_job.chosen == 0 || pc / 16 >= SWEEP_MAP || in_map(sweep_job.map, pc);
 }
 
-static bool in_window(uint32_t pc)
-{
-    run.open = run.open || sweep_job.fixed != 0 || sweep_job.window == 0 || pc == sweep_job.window;
-    return run.open;
-}
-
-void sweep_strike(const uint32_t *registers, uint32_t *frame, uint32_t exc_return);
-void sweep_strike(const uint32_t *registers, uint32_t *frame, uint32_t exc_return)
+void sweep_strike(uint32_t *frame, uint32_t exc_return);
+void sweep_strike(uint32_t *frame, uint32_t exc_return)
 {
     const bool nested = exc_return != EXC_RETURN_THREAD;
+    const uint32_t pc = frame[PC];
     GPTM0->ICR = GPTM_TIMEOUT;
     if (run.phase != STRIKING) {
-        finish(SWEEP_RUNAWAY);
+        finish(SWEEP_RUNAWAY, pc, exc_return, false);
     }
     if (varied()) {
-        note_place(frame[PC], SWEEP_BOUNDARY, nested);
-        if (!in_window(frame[PC]) || !is_chosen(frame[PC])) {
-            give_up();
+        note_place(pc, SWEEP_BOUNDARY, nested);
+        if (!is_wanted(pc)) {
+            choose_next();
+            leave(exc_return, false);
         }
     } else if (nested) {
-        finish(SWEEP_UNSAVED);
+        finish(SWEEP_UNSAVED, pc, exc_return, false);
     }
-    press(nested && in_map(sweep_job.told, frame[PC]));
-    after_strike(registers, frame, frame[PC]);
+    strike(nested && in_map(sweep_job.told, pc));
+    after_strike(frame, pc, exc_return);
 }
 
-/* r4 to r11 go on the stack below the frame, where sweep_strike finds them. */
-__attribute__((naked)) static void timer_entry(void)
+/* The guard knows no run. One that it meets is done again, with a limit of its own from the last strike on. */
+void sweep_guard(const uint32_t *frame, uint32_t exc_return);
+void sweep_guard(const uint32_t *frame, uint32_t exc_return)
 {
-    __asm__ volatile("mov r1, sp\n\t"
-                     "mov r2, lr\n\t"
-                     "push {r4-r11}\n\t"
-                     "mov r0, sp\n\t"
-                     "push {r2, r3}\n\t"
-                     "bl sweep_strike\n\t"
-                     "pop {r2, r3}\n\t"
-                     "pop {r4-r11}\n\t"
-                     "bx r2");
+    if (run.phase == OPENING || run.careful) {
+        finish(SWEEP_RUNAWAY, frame[PC], exc_return, false);
+    }
+    run.careful = true;
+    no_strike();
+    guard();
+    leave(exc_return, false);
 }
 
 /* ---- faults: calls, sleeps, and real ones ------------------------------------------------------ */
@@ -398,8 +351,8 @@ static void host_call(uint32_t *frame)
     frame[PC] += 2;
 }
 
-/* Press at the WFI at which the program stands, before it executes or in the sleep that it begins. */
-static void strike_at_sleep(const uint32_t *registers, uint32_t *frame)
+/* Strike at the WFI at which the program stands, before it executes or in the sleep that it begins. */
+static void strike_at_sleep(uint32_t *frame, uint32_t exc_return)
 {
     const uint32_t pc = frame[PC];
     const enum sweep_moment moment =
@@ -411,27 +364,69 @@ static void strike_at_sleep(const uint32_t *registers, uint32_t *frame)
     if (moment == SWEEP_ASLEEP) {
         frame[PC] += 2;
     }
-    press(false);
-    after_strike(registers, frame, pc);
+    strike(false);
+    after_strike(frame, pc, exc_return);
+}
+
+/* Whether something of the program's is pending; not a tick that nobody wanted. What is pending of the harness's own
+ * waits until the program lets interrupts in again. */
+static bool is_pending(uint32_t *icsr)
+{
+    const uint32_t ours = (1u << TIMER0A_IRQn) | (1u << TIMER1A_IRQn);
+    *icsr = ICSR;
+    if (ICSR_VECTPENDING(*icsr) == 0) {
+        return false;
+    }
+    uint32_t waiting = 0;
+    if (ICSR_VECTPENDING(*icsr) == FIRST_IRQ + TIMER0A_IRQn || ICSR_VECTPENDING(*icsr) == FIRST_IRQ + TIMER1A_IRQn) {
+        waiting = NVIC->ISPR[0] & ours;
+        GPTM0->ICR = GPTM_TIMEOUT; /* first: what is still asked for cannot be cleared */
+        GPTM1->ICR = GPTM_TIMEOUT;
+        NVIC->ICPR[0] = ours;
+        *icsr = ICSR;
+    }
+    if ((*icsr & ICSR_PENDSTSET) != 0 && sweep_tick.wanted == 0) {
+        ICSR = ICSR_PENDSTCLR;
+        *icsr = ICSR;
+    }
+    const bool pending = ICSR_VECTPENDING(*icsr) != 0;
+    if (waiting != 0) {
+        NVIC->ISPR[0] = waiting;
+        *icsr |= ICSR_ISRPENDING;
+    }
+    return pending;
 }
 
 /* At a WFI. With something pending it is passed; else the program has settled, or is struck here. */
-static void at_wfi(const uint32_t *registers, uint32_t *frame)
+static void at_wfi(uint32_t *frame, uint32_t exc_return)
 {
-    if ((ICSR & ICSR_VECTPENDING) != 0 && (NVIC->ISPR[0] & (1u << TIMER0A_IRQn)) == 0) {
+    uint32_t icsr;
+    if (is_pending(&icsr)) {
+        if (++run.passes > WFI_PASSES_MAX) {
+            finish(SWEEP_RUNAWAY, frame[PC], exc_return, false);
+        }
         frame[PC] += 2;
         return;
     }
-    no_strike();
+    run.passes = 0;
+    if (run.phase == STRIKING || run.careful) {
+        no_strike();
+    }
+    if (run.phase == OPENING) {
+        finish(SWEEP_SLEPT, frame[PC], exc_return, false);
+    }
     if (run.phase == STRIKING) {
-        strike_at_sleep(registers, frame);
+        strike_at_sleep(frame, exc_return);
     } else if (run.phase == SETTLING && sweep_job.relive != 0 && judge() == SWEEP_OK) {
         frame[PC] += 2;
         press(false);
         run.phase = RELIVING;
-        strike_in(sweep_job.limit);
+        if (run.careful) {
+            strike_in(sweep_job.limit);
+        }
     } else {
-        finish(judge());
+        const bool idle = (icsr & (ICSR_ISRPENDING | ICSR_PENDSVSET | ICSR_PENDSTSET)) == 0;
+        finish(judge(), frame[PC], exc_return, idle);
     }
 }
 
@@ -445,32 +440,89 @@ static bool is_wfi(uint32_t pc)
     return false;
 }
 
-void sweep_fault(const uint32_t *registers, uint32_t *frame);
-void sweep_fault(const uint32_t *registers, uint32_t *frame)
+/* The program has come to the window. SysTick, if it runs, is held from here on: no time passes. */
+_Noreturn static void open_window(const uint32_t *frame, uint32_t exc_return)
 {
+    if (exc_return != EXC_RETURN_THREAD) {
+        opened(SWEEP_UNSAVED, frame[PC]);
+    }
+    const uint32_t control = SYSTICK->CTRL;
+    clock_on = (control & 3u) == 3u;
+    SYSTICK->CTRL = control & ~1u;
+    if (sweep_tick.wanted == 0) {
+        ICSR = ICSR_PENDSTCLR;
+    }
+    set_up = is_enabled(sweep_job.irq);
+    base_counts = (struct counts){0};
+    opened(saved_keep(&sweep_base, sweep_registers, frame) ? SWEEP_OK : SWEEP_UNSAVED, frame[PC]);
+}
+
+void sweep_fault(uint32_t *frame, uint32_t exc_return);
+void sweep_fault(uint32_t *frame, uint32_t exc_return)
+{
+    const uint32_t at = (uint32_t)(uintptr_t)frame;
+    if (at < SRAM_START || at > SRAM_END - 4 * FRAME_WORDS || at % 4 != 0) {
+        finish(SWEEP_FAULT, 0, exc_return, false); /* the stack is where no memory is */
+    }
     if (frame[PC] == sweep_job.call) {
         host_call(frame);
     } else if (is_wfi(frame[PC])) {
-        at_wfi(registers, frame);
+        at_wfi(frame, exc_return);
+    } else if (run.phase == OPENING && frame[PC] == sweep_job.window) {
+        open_window(frame, exc_return);
     } else {
-        finish(SWEEP_FAULT);
+        finish(SWEEP_FAULT, frame[PC], exc_return, false);
     }
+}
+
+/* ---- entries ----------------------------------------------------------------------------------- */
+
+/* Into C on the harness's own stack, for the program's may be broken, and will be restored; and back. No entry
+ * interrupts another: faults cannot be interrupted, and the others have the same priority. */
+#define ENTER(function)                                                                                                \
+    __asm__ volatile("mov r0, sp\n\t"                                                                                  \
+                     "mov r1, lr\n\t"                                                                                  \
+                     "ldr r2, =sweep_registers\n\t"                                                                    \
+                     "stmia r2, {r4-r11}\n\t"                                                                          \
+                     "ldr sp, =__sweep_stack_end\n\t"                                                                  \
+                     "push {r0, r1}\n\t"                                                                               \
+                     "bl " function "\n\t"                                                                             \
+                     "pop {r0, r1}\n\t"                                                                                \
+                     "ldr r2, =sweep_registers\n\t"                                                                    \
+                     "ldmia r2, {r4-r11}\n\t"                                                                          \
+                     "mov sp, r0\n\t"                                                                                  \
+                     "bx r1")
+
+__attribute__((naked)) static void timer_entry(void)
+{
+    ENTER("sweep_strike");
+}
+
+__attribute__((naked)) static void guard_entry(void)
+{
+    ENTER("sweep_guard");
 }
 
 __attribute__((naked)) static void fault_entry(void)
 {
-    __asm__ volatile("mov r1, sp\n\t"
-                     "mov r2, lr\n\t"
-                     "push {r4-r11}\n\t"
-                     "mov r0, sp\n\t"
-                     "push {r2, r3}\n\t"
-                     "bl sweep_fault\n\t"
-                     "pop {r2, r3}\n\t"
-                     "pop {r4-r11}\n\t"
-                     "bx r2");
+    ENTER("sweep_fault");
 }
 
-/* ---- between two runs -------------------------------------------------------------------------- */
+/* To the program's own handler, or straight back: SysTick may still count, where the program switched it on later. */
+__attribute__((naked)) static void tick_entry(void)
+{
+    __asm__ volatile("ldr r0, =sweep_tick\n\t"
+                     "ldr r1, [r0]\n\t"
+                     "mov r2, #0\n\t"
+                     "str r2, [r0]\n\t"
+                     "ldr r0, [r0, #4]\n\t" /* handler */
+                     "cmp r1, #0\n\t"
+                     "it eq\n\t"
+                     "moveq r0, lr\n\t"
+                     "bx r0");
+}
+
+/* ---- out of a run ------------------------------------------------------------------------------ */
 
 __attribute__((naked)) static void thread_again(void)
 {
@@ -496,14 +548,14 @@ static uint32_t another_active(void)
         return 0;
     }
     for (uint32_t n = 0; n < IRQ_COUNT; n++) {
-        if (((NVIC->IABR[n / 32] >> (n % 32)) & 1u) != 0 && n + 16 != current) {
-            return n + 16;
+        if (((NVIC->IABR[n / 32] >> (n % 32)) & 1u) != 0 && n + FIRST_IRQ != current) {
+            return n + FIRST_IRQ;
         }
     }
     static const struct {
         uint32_t active; /* in SHCSR */
         uint32_t number;
-    } system[] = {{1u << 11, 15}, {1u << 10, 14}, {1u << 7, 11}};
+    } system[] = {{1u << 11, SYSTICK_EXCEPTION}, {1u << 10, 14}, {1u << 7, 11}};
     for (uint32_t n = 0; n < sizeof system / sizeof system[0]; n++) {
         if ((SCB->SHCSR & system[n].active) != 0 && system[n].number != current) {
             return system[n].number;
@@ -515,9 +567,8 @@ static uint32_t another_active(void)
 /* What is pending must not be served between the handlers that are left here, nor in the harness's own thread. */
 static void silence_interrupts(void)
 {
-    NVIC->ICER[0] = ~0u;
-    NVIC->ICER[1] = ~0u;
-    ICSR = ICSR_PENDCLR;
+    store_2(NVIC->ICER, ~0u, ~0u);
+    ICSR = ICSR_PENDSVCLR | ICSR_PENDSTCLR;
 }
 
 _Noreturn void sweep_unwind_one(void);
@@ -532,120 +583,63 @@ _Noreturn void sweep_unwind_one(void)
 }
 
 /* Leaves every active handler, the innermost first, by returning to this function in place of the code that it had
- * interrupted; the last return goes to thread mode. On the harness's stack: the program's may be broken. */
+ * interrupted; the last return goes to thread mode. */
 _Noreturn __attribute__((naked)) void sweep_unwind(void)
 {
     __asm__ volatile("ldr sp, =__sweep_stack_end\n\t"
                      "b sweep_unwind_one");
 }
 
-static void reset_devices(void)
+_Noreturn void sweep_svc(void);
+_Noreturn void sweep_svc(void)
 {
-    struct gpio *const ports[] = {GPIOE, GPIOF, button_port()};
-    for (uint32_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
-        struct gpio *port = ports[i];
-        port->IM = 0;
-        port->DIR = 0;
-        port->AFSEL = 0;
-        port->IS = 0;
-        port->IBE = 0;
-        port->IEV = 0;
-        port->DEN = 0;
-        port->PUR = 0;
-    }
-    drive_pin(true);
-    for (uint32_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
-        ports[i]->ICR = 0xff;
-    }
-    SYSCTL->RCGC2 = 0;
-    SYSTICK->CTRL = 0;
-    MPU->CTRL = 0;
-    NVIC->ICPR[0] = ~0u;
-    NVIC->ICPR[1] = ~0u;
-    NVIC->ISER[0] = 1u << TIMER0A_IRQn;
+    resume(false);
 }
 
-_Noreturn __attribute__((naked)) static void power_on(void)
+__attribute__((naked)) static void svc_entry(void)
 {
-    __asm__ volatile("mov r0, #0\n\t"
-                     "msr control, r0\n\t"
-                     "msr basepri, r0\n\t"
-                     "ldr sp, [r0]\n\t"
-                     "ldr r1, [r0, #4]\n\t"
-                     "mvn lr, #0\n\t"
-                     "cpsie i\n\t"
-                     "bx r1");
+    __asm__ volatile("ldr sp, =__sweep_stack_end\n\t"
+                     "b sweep_svc");
 }
 
-_Noreturn static void start_program(void)
+/* What of the harness's the program has changed. */
+static uint32_t tampering(void)
 {
-    reset_devices();
-    run.phase = STRIKING;
-    run.strikes = 0;
-    run.presses = 0;
-    run.early = 0;
-    run.lines = 0;
-    strike_in(sweep_job.fixed == 0 ? run.ticks : sweep_job.ticks[0]);
-    power_on();
-}
-
-static void keep_record(void)
-{
-    if (run.given_up) {
-        run.given_up = false;
-        return;
+    uint32_t found = 0;
+    if (VTOR != (uint32_t)(uintptr_t)__sweep_vectors) {
+        found |= SWEEP_TAMPERED_VECTORS;
     }
-    sweep_result.runs++;
-    sweep_result.counts[run.record.outcome]++;
-    if (sweep_result.records == SWEEP_RECORDS) {
-        sweep_result.full = 1;
-        return;
+    const struct gptm *const timers[] = {GPTM0, GPTM1};
+    for (uint32_t n = 0; n < 2; n++) {
+        if (timers[n]->CFG != 0 || timers[n]->TAMR != GPTM_ONE_SHOT || timers[n]->IMR != GPTM_TIMEOUT) {
+            found |= SWEEP_TAMPERED_TIMERS;
+        }
     }
-    sweep_records[sweep_result.records++] = run.record;
+    for (uint32_t n = 0; n < SWEEP_PRIORITIES; n++) {
+        if ((n < 3 ? SHPR[n] : IPR[n - 3]) != sweep_job.priorities[n]) {
+            found |= SWEEP_TAMPERED_PRIORITIES;
+        }
+    }
+    return found;
 }
 
-static bool begun;
-
-/* Goes on with the saved run. */
-_Noreturn static void go_on(void)
+/* In thread mode, on the harness's stack, after all handlers have been left. */
+_Noreturn void sweep_next(void)
 {
+    if (is_over()) {
+        no_strike();
+        GPTM1->CTL = 0;
+        if (run.phase != OPENING) {
+            sweep_result.tampered = tampering();
+        }
+        for (;;) {
+            sweep_done = 1;
+        }
+    }
     for (;;) {
         __asm__ volatile("cpsie i\n\t"
                          "svc 0");
     }
-}
-
-/* After a run: note it, choose the next placement, start it. */
-_Noreturn void sweep_next(void)
-{
-    if (run.saved) {
-        run.saved = false;
-        go_on();
-    }
-    if (begun) {
-        keep_record();
-        if (run.record.moment == SWEEP_BEFORE_SLEEP) {
-            run.record.moment = SWEEP_ASLEEP; /* the same strike once more, a moment later */
-        } else {
-            run.record.moment = SWEEP_BEFORE_SLEEP; /* if the program settles before the strike */
-            run.ticks++;
-        }
-    }
-    if (sweep_result.ended != 0 || sweep_result.full != 0 || run.ticks > sweep_job.last) {
-        for (;;) {
-            sweep_done();
-        }
-    }
-    if (begun && sweep_job.fixed != 0) {
-        go_on();
-    }
-    begun = true;
-    start_program();
-}
-
-__attribute__((noinline)) void sweep_done(void)
-{
-    __asm__ volatile("nop");
 }
 
 /* ---- the start --------------------------------------------------------------------------------- */
@@ -660,38 +654,66 @@ static void take_over_vectors(void)
     for (uint32_t n = 3; n <= 6; n++) {
         __sweep_vectors[n] = (uint32_t)(uintptr_t)fault_entry;
     }
-    __sweep_vectors[11] = (uint32_t)(uintptr_t)resume_saved;
-    __sweep_vectors[16 + TIMER0A_IRQn] = (uint32_t)(uintptr_t)timer_entry;
+    __sweep_vectors[11] = (uint32_t)(uintptr_t)svc_entry;
+    sweep_tick.handler = __sweep_vectors[SYSTICK_EXCEPTION];
+    __sweep_vectors[SYSTICK_EXCEPTION] = (uint32_t)(uintptr_t)tick_entry;
+    __sweep_vectors[FIRST_IRQ + TIMER0A_IRQn] = (uint32_t)(uintptr_t)timer_entry;
+    __sweep_vectors[FIRST_IRQ + TIMER1A_IRQn] = (uint32_t)(uintptr_t)guard_entry;
     VTOR = (uint32_t)(uintptr_t)__sweep_vectors;
+}
+
+static void take_over_timers(void)
+{
+    RCC2 = RCC2_TICK_125_NS;
+    struct gptm *const timers[] = {GPTM0, GPTM1};
+    for (uint32_t n = 0; n < 2; n++) {
+        timers[n]->CFG = 0;
+        timers[n]->TAMR = GPTM_ONE_SHOT;
+        timers[n]->IMR = GPTM_TIMEOUT;
+    }
+    NVIC->ISER[0] = (1u << TIMER0A_IRQn) | (1u << TIMER1A_IRQn);
 }
 
 static void set_priorities(void)
 {
-    for (uint32_t n = 0; n < IRQ_COUNT; n++) {
-        NVIC->IPR[n] = PRIORITY_PROGRAM;
+    for (uint32_t n = 0; n < SWEEP_PRIORITIES; n++) {
+        *(n < 3 ? &SHPR[n] : &IPR[n - 3]) = sweep_job.priorities[n];
     }
-    NVIC->IPR[TIMER0A_IRQn] = PRIORITY_HARNESS;
-    for (uint32_t n = 0; n < 12; n++) {
-        SHPR[n] = n < 4 || n == 7 ? PRIORITY_HARNESS : PRIORITY_PROGRAM; /* faults and SVCall: ours */
-    }
+}
+
+_Noreturn __attribute__((naked)) static void power_on(void)
+{
+    __asm__ volatile("mov r0, #0\n\t"
+                     "ldr sp, [r0]\n\t"
+                     "ldr r1, [r0, #4]\n\t"
+                     "mvn lr, #0\n\t"
+                     "cpsie i\n\t"
+                     "bx r1");
 }
 
 void sweep_main(void);
 void sweep_main(void)
 {
-    take_over_vectors();
-    set_priorities();
-    RCC2 = RCC2_TICK_125_NS;
-    GPTM0->CFG = 0;
-    GPTM0->TAMR = GPTM_ONE_SHOT;
-    GPTM0->IMR = GPTM_TIMEOUT;
     sweep_result = (struct sweep_result){0};
-    begun = false;
-    run.open = false;
-    run.given_up = false;
-    run.saved = false;
-    run.record = (struct sweep_record){.moment = SWEEP_BEFORE_SLEEP};
+    run.over = false;
+    run.careful = false;
+    run.strikes = 0;
+    run.passes = 0;
+    run.pc = 1;
+    run.last_pc = 1;
     run.ticks = sweep_job.from;
+    run.record = (struct sweep_record){.moment = SWEEP_BEFORE_SLEEP};
+    if (sweep_job.open != 0) {
+        run.phase = OPENING;
+        pins_begin();
+        take_over_vectors();
+        set_priorities();
+        take_over_timers();
+        guard();
+        power_on();
+    }
+    run.phase = STRIKING;
+    guard();
     sweep_next();
 }
 

@@ -16,12 +16,13 @@ import struct
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from pathlib import Path
 
 from wakebench.errors import BenchError
+from wakebench.exceptions import FIRST_IRQ
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu, Wiring
 from wakebench.pin_names import BUTTONS
@@ -37,16 +38,34 @@ SHIFT = 7
 
 # The same numbers as in sweep.h and sweep.ld.
 HARNESS_FLASH, HARNESS_SRAM = 0x0003_0000, 0x2000_8000
-FIXED_MAX = 2
+FIXED_MAX, SOURCES_MAX, PORTS_MAX = 2, 6, 2
 WFI_MAX, TEXT, RECORDS, IMAGE, MAP = 8, 96, 1024, 4096, 2048
 UNUSED = 0xFFFF_FFFF
 BKPT = b"\x00\xbe"
+VECTORS = 4 * 64
+
+TICK = "tick"
+"""The name of the interrupt of SysTick; the others are called as their buttons."""
+INTERRUPTS = (*BUTTONS, TICK)
+
+SHPR1, IPR0 = 0xE000_ED18, 0xE000_E400
+PRIORITY_REGISTERS = (*(SHPR1 + 4 * n for n in range(3)), *(IPR0 + 4 * n for n in range(12)))
+"""Of the system exceptions from 4 on, and of IRQ 0 to 47 (ARM DDI 0403, B3.2 and B3.4)."""
+HIGHEST, LEVELS = 0x20, range(0x20, 0x100, 0x20)
+"""Priorities that a program may have: 0 is the harness's, and the chip keeps the top three bits."""
+OURS = (FIRST_IRQ + 19, FIRST_IRQ + 21)
+"""Timers 0 and 1; with them faults and SVCall have the harness's priority."""
 
 LIMIT = 20_000
 """A run that has not settled so many instructions after its last press never will."""
 LAST_TICK = 20_000
 """Of a strike. A program that has not come to its sleep by then is not swept further."""
-RESULT_WORDS = 13
+OPENING_TICKS = 8_000_000
+"""In which the program must have come to the window; its clock's start-up alone takes 500,000."""
+GUARD = 8
+"""Times the longest run: how often the harness looks whether a run goes on for ever."""
+OUTCOMES = 7
+RESULT_WORDS = 4 + OUTCOMES + 5
 JOB_TIMEOUT_S = 60.0
 """Protects the host only."""
 
@@ -70,19 +89,30 @@ class Outcome(IntEnum):
     TWICE = 2
     RUNAWAY = 3
     FAULT = 4
-    TAMPERED = 5
+    SLEPT = 5
+    """Only of a start: the program sleeps, and has not come to the window."""
     UNSAVED = 6
+    """The place was in a handler, or there was no room to save the run."""
+
+
+class Tampered(IntFlag):
+    """What of the harness's the program has changed."""
+
+    VECTORS = 1
+    TIMERS = 2
+    PRIORITIES = 4
 
 
 @dataclass(frozen=True)
 class Place:
     """A place in a run: the `nth` time (from 1) that the core comes to `pc`, counted from the start
-    of
-    the window or, for a second press, from the first one."""
+    of the window or, for a later strike, from the one before it; and what strikes there, one of
+    INTERRUPTS or, for the lab's button, nothing."""
 
     pc: int
     moment: Moment
     nth: int
+    interrupt: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +139,10 @@ class Window:
     limit: int = LIMIT
     """Instructions after the last press in which a run must settle."""
     relive: bool = False
-    """Whether a run that has settled well must answer one more press."""
+    """Whether a run that has settled well must answer one more press. Where something else than
+    the lab's button strikes it must in any case."""
+    others: tuple[str, ...] = ()
+    """What else may strike: of INTERRUPTS, without the lab's button."""
 
 
 class SweepError(Exception):
@@ -133,7 +166,7 @@ def build_harness(cache: Path, compiler: str = "arm-none-eabi-gcc") -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         made = Path(folder) / "sweep.elf"
         argv = [found, *flags, "-fno-tree-loop-distribute-patterns", f"-I{BOARD}"]
-        argv += ["-T", str(SOURCES / "sweep.ld"), *map(str, SOURCES.glob("*.c"))]
+        argv += ["-T", str(SOURCES / "sweep.ld"), *map(str, sorted(SOURCES.glob("*.c")))]
         argv += ["-lgcc", "-o", str(made)]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -149,21 +182,25 @@ class Sweep:
     def __init__(self, image: Image, window: Window, harness: Path, qemu: Qemu) -> None:
         self._image = image
         self._window = window
-        self._fixed = self._fixed_part()
+        self._sources = ("", *(name for name in window.others if name != window.button))
+        self._memory = self._program()
         self._harness = Image(harness)
-        self._connected = False
+        self._symbols = {name: self._symbol(name) for name in _SYMBOLS}
+        self._vectors = self._harness.value("__sweep_vectors")
+        self._priorities = _default_priorities()
+        self._opened = False
+        self._kept = b""
         self._machine = Machine(image.path, qemu, Wiring(SHIFT, harness))
 
     def _connect(self) -> None:
         """Take hold of the machine, once it has come up."""
-        self._connected = True
         self._probe = Probe(self._machine.connection("gdb"))
         self._qtest = Qtest(self._machine.connection("qtest"))
         Pins(self._probe, self._qtest).idle()
         for address, kind in self._image.instruction_sites.items():
             if kind != "bkpt":
                 self._probe.patch(address, BKPT)
-        self._probe.add_breakpoint(self._symbol("sweep_done"))
+        self._probe.add_write_watch(self._symbols["sweep_done"])
 
     def tell(self, told: Collection[int]) -> None:
         """Set the addresses in the handler at which it has told the task already."""
@@ -179,6 +216,44 @@ class Sweep:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    # -- the window ------------------------------------------------------------------------------
+
+    def open(self, ranks: Mapping[int, int] | None = None) -> None:
+        """Start the program, and hold it where it comes to the window: all runs begin there.
+        `placements` does it, if nobody has. `ranks`: priorities of the program's exceptions, seen
+        from outside (see `ranked`). Raises SweepError.
+        """
+        self._opened = True
+        start = self._window.start
+        self._connect()
+        code = self._image.flash(start, 2)
+        if code is None:
+            raise SweepError("the window does not begin in the program's flash")
+        self._probe.patch(start, BKPT)
+        result = self._run(self._job(opening=True))
+        self._probe.patch(start, code)
+        if result.opened is not Outcome.OK:
+            raise SweepError(_not_opened(result, self._image))
+        self._set_priorities(ranks or {})
+        self._kept = self._constants()
+
+    def _set_priorities(self, ranks: Mapping[int, int]) -> None:
+        """The program's own priorities stay; but 0 is the harness's."""
+        table = bytearray()
+        for address in PRIORITY_REGISTERS:
+            table += self._qtest.read_word(address).to_bytes(4, "little")
+        for exception, at in _priority_bytes():
+            table[at] = ranks.get(exception, max(table[at], HIGHEST))
+        self._priorities = bytes(table)
+        for at, address in enumerate(PRIORITY_REGISTERS):
+            word = int.from_bytes(table[4 * at : 4 * at + 4], "little")
+            self._qtest.write_word(address, word)
+
+    def _constants(self) -> bytes:
+        """What of the harness's memory no job changes."""
+        base = self._qtest.read_block(self._symbols["sweep_base"], BASE)
+        return self._qtest.read_block(self._vectors, VECTORS) + base
+
     # -- what the harness has to know ------------------------------------------------------------
 
     def _symbol(self, name: str) -> int:
@@ -192,99 +267,247 @@ class Sweep:
         sites = [a for a, kind in self._image.instruction_sites.items() if kind == "bkpt"]
         return next((a for a in sites if call is not None and call.holds(a)), UNUSED)
 
-    def _fixed_part(self) -> bytes:
-        """The part of the job that is the same for every run."""
-        image, window = self._image, self._window
-        sleeps = [a for a, kind in image.instruction_sites.items() if kind != "bkpt"]
+    def _program(self) -> tuple[int, int, int]:
+        """Where its variables begin, how many bytes they have, and where its stack ends."""
+        image = self._image
+        sleeps = self._sleeps()
         if any(kind == "wfi.w" for kind in image.instruction_sites.values()):
             raise SweepError("the program sleeps by a wide WFI, which the sweep does not know")
         if len(sleeps) > WFI_MAX or not sleeps:
             raise SweepError(f"the program has {len(sleeps)} WFIs; the sweep knows 1 to {WFI_MAX}")
         start, end = image.value("__data_start__"), image.value("__bss_end__")
-        stack = image.value("__stack_end__")
-        if image.end_of_flash() > HARNESS_FLASH or end > HARNESS_SRAM or end - start > IMAGE // 2:
-            raise SweepError("the program is larger than the sweep's window allows")
-        pin = BUTTONS[window.button]
-        line = window.line.encode()[: TEXT - 1]
-        words = [self._call_site(), *_padded(sleeps, WFI_MAX)]
-        words += [
-            PORTS[pin.port],
-            1 << pin.number,
-            PORT_IRQ[pin.port],
-            start,
-            end - start,
-            stack,
-            window.relive,
+        for used, most, what in (
+            (image.end_of_flash(), HARNESS_FLASH, "bytes of code and constants"),
+            (end - start, IMAGE // 2, "bytes of variables"),
+            (end, HARNESS_SRAM, "as the address where its variables end"),
+        ):
+            if used > most:
+                raise SweepError(
+                    f"the program is too large for the sweep: it has {used:,} {what}, and the"
+                    f" harness beside it leaves room for {most:,}"
+                )
+        return start, end - start, image.value("__stack_end__")
+
+    def _sleeps(self) -> list[int]:
+        return [a for a, kind in self._image.instruction_sites.items() if kind != "bkpt"]
+
+    def _job(
+        self,
+        fixed: Sequence[Placement] = (),
+        only: Collection[int] | None = None,
+        ticks: int = 0,
+        interrupt: str = "",
+        *,
+        opening: bool = False,
+    ) -> bytes:
+        """A job as the harness reads it; struct sweep_job."""
+        window = self._window
+        button = BUTTONS[window.button]
+        struck = [*(p.place.interrupt for p in fixed), interrupt]
+        asleep = [p.place.moment is not Moment.BOUNDARY for p in fixed]
+        fixed_ticks = [LAST_TICK if s else p.ticks for s, p in zip(asleep, fixed, strict=True)]
+        moments = [int(p.place.moment) for p in fixed]
+        ports = sorted(
+            {BUTTONS[name or window.button].port for name in self._sources if name != TICK}
+        )
+        words = [
+            opening,
+            len(fixed),
+            *_padded(fixed_ticks, FIXED_MAX),
+            *_padded(moments, FIXED_MAX),
         ]
-        return struct.pack(f"<{len(words)}I", *words) + line.ljust(TEXT, b"\0")
+        words += _padded(map(self._sources.index, struck), FIXED_MAX + 1)
+        words += [ticks, LAST_TICK, window.start, window.limit]
+        words += [OPENING_TICKS if opening else GUARD * (window.limit + LAST_TICK)]
+        words += [self._call_site(), *_padded(self._sleeps(), WFI_MAX)]
+        words += _padded((PORTS[port] for port in ports), PORTS_MAX, 0) + [PORT_IRQ[button.port]]
+        for name in (*self._sources, *[None] * (SOURCES_MAX - len(self._sources))):
+            words += _source(window.button if name == "" else name, ports)
+        words += [*self._memory, window.relive or any(struck)]
+        chosen = struct.pack("<I", only is not None) + _map(only or ()) + _map(window.told)
+        line = window.line.encode()[: TEXT - 1].ljust(TEXT, b"\0")
+        return struct.pack(f"<{len(words)}I", *words) + self._priorities + line + chosen
 
     # -- jobs ------------------------------------------------------------------------------------
 
     def placements(
-        self, fixed: Sequence[Placement] = (), only: Collection[int] | None = None
+        self,
+        fixed: Sequence[Placement] = (),
+        only: Collection[int] | None = None,
+        interrupt: str = "",
     ) -> list[Placement]:
-        """Press at each of `fixed`, and then once more: at every boundary that is left, one run for
-        each, and at the sleep. With `only`: at the boundaries with these addresses, and at the
-        sleep. Without `fixed` the window's start is where the boundaries begin.
+        """Strike at each of `fixed`, and then once more: at every boundary that is left, one run
+        for each, and at the sleep. With `only`: at the boundaries with these addresses, and at the
+        sleep. Without `fixed` the window's start is where the boundaries begin. `interrupt`: what
+        strikes then, one of the window's `others`, or nothing for the lab's button.
 
         A placement in a handler cannot be the last of `fixed`: then the one result is UNSAVED.
         """
-        if not self._connected:
-            self._connect()
+        if not self._opened:
+            self.open()
         records: list[tuple[int, ...]] = []
         ended = False
         while not ended:
             after = records[-1][0] if records else 0
-            more, ended = self._job(fixed, only, after + 1)
+            more, ended = self._some(fixed, only, after + 1, interrupt)
             records += more
-        return list(_placements(records))
+        return list(_placements(records, interrupt))
 
-    def _job(
-        self, fixed: Sequence[Placement], only: Collection[int] | None, ticks: int
+    def _some(
+        self,
+        fixed: Sequence[Placement],
+        only: Collection[int] | None,
+        ticks: int,
+        interrupt: str,
     ) -> tuple[list[tuple[int, ...]], bool]:
         """One job of the harness, from `ticks` on: its records, and whether nothing is left."""
-        self._write_job(fixed, only, ticks)
+        job = self._job(fixed, only, ticks, interrupt)
+        result = self._run(job)
+        kept = self._qtest.read_block(self._symbols["sweep_job"], len(job))
+        count = result.records
+        if kept != job or self._constants() != self._kept or count > RECORDS:
+            raise SweepError("the program overwrites memory that is not its own: the sweep's")
+        if result.tampered:
+            raise SweepError(_changed(result.tampered))
+        if not (result.full or result.ended):
+            raise SweepError(f"the program was not back at its sleep after {LAST_TICK:,} ticks")
+        places = result.places[: len(fixed)]
+        if count and places != tuple(p.place.pc for p in fixed):
+            raise BenchError("the sweep's fixed press came elsewhere: the machine is not exact")
+        self.runs += result.runs
+        raw = self._qtest.read_block(self._symbols["sweep_records"], 12 * count) if count else b""
+        return list(struct.iter_unpack("<2I4B", raw)), result.ended
+
+    def _run(self, job: bytes) -> _Result:
+        """Let the harness do a job."""
+        self._qtest.write_block(self._symbols["sweep_job"], job)
+        self._probe.set_register(PC, self._symbols["sweep_start"])
         stop = self._probe.run(JOB_TIMEOUT_S)
         if stop is None:
             self._probe.interrupt()
-        if stop is None or stop.why is not Why.BREAK:
-            raise SweepError("the program took the machine away from the sweep")
-        raw = self._qtest.read_block(self._symbol("sweep_result"), 4 * RESULT_WORDS)
-        result = struct.unpack(f"<{RESULT_WORDS}I", raw)
-        runs, count, full, ended = result[0], result[8], result[9], result[12]
-        places = result[10 : 10 + len(fixed)]
-        if count > RECORDS or bool(full) == bool(ended) or (full and count < RECORDS):
-            raise SweepError("the program overwrote the sweep's records")
-        if count and places != tuple(p.place.pc for p in fixed):
-            raise BenchError("the sweep's fixed press came elsewhere: the machine is not exact")
-        self.runs += runs
-        raw = self._qtest.read_block(self._symbol("sweep_records"), 12 * count) if count else b""
-        return list(struct.iter_unpack("<2I4B", raw)), bool(ended)
-
-    def _write_job(
-        self, fixed: Sequence[Placement], only: Collection[int] | None, ticks: int
-    ) -> None:
-        asleep = [p.place.moment is not Moment.BOUNDARY for p in fixed]
-        fixed_ticks = [LAST_TICK if s else p.ticks for s, p in zip(asleep, fixed, strict=True)]
-        moments = [int(p.place.moment) for p in fixed]
-        head = [len(fixed), *_padded(fixed_ticks, FIXED_MAX), *_padded(moments, FIXED_MAX)]
-        head += [ticks, LAST_TICK, self._window.start if ticks == 1 else 0, self._window.limit]
-        job = struct.pack(f"<{len(head)}I", *head) + self._fixed
-        job += struct.pack("<I", only is not None) + _map(only or ())
-        job += _map(self._window.told)
-        self._qtest.write_block(self._symbol("sweep_job"), job)
-        self._probe.set_register(PC, self._symbol("sweep_start"))
+            raise SweepError("the program keeps every interrupt out for ever, the sweep's too")
+        if stop.why is not Why.BREAK:
+            raise SweepError(
+                f"the program has brought the machine down: {self._machine.last_words()}"
+            )
+        raw = self._qtest.read_block(self._symbols["sweep_result"], 4 * RESULT_WORDS)
+        words = struct.unpack(f"<{RESULT_WORDS}I", raw)
+        records, full, *places, ended = words[4 + OUTCOMES :]
+        if words[0] >= OUTCOMES or full > 1 or ended > 1:
+            raise SweepError("the program overwrites memory that is not its own: the sweep's")
+        return _Result(
+            Outcome(words[0]),
+            words[1],
+            Tampered(words[2] & 7),
+            words[3],
+            records,
+            bool(full),
+            tuple(places),
+            bool(ended),
+        )
 
     runs = 0
     """Runs made so far, in all."""
 
-    def singles(self, only: Collection[int] | None = None) -> list[Placement]:
-        """One press at every boundary from the window's start to the sleep, and at the sleep."""
-        return self.placements((), only)
+    def singles(self, only: Collection[int] | None = None, interrupt: str = "") -> list[Placement]:
+        """One strike at every boundary from the window's start to the sleep, and at the sleep."""
+        return self.placements((), only, interrupt)
 
-    def seconds(self, first: Placement, only: Collection[int] | None = None) -> list[Placement]:
-        """With the first press at `first`, a second at every boundary after it, to the sleep."""
-        return self.placements((first,), only)
+    def seconds(
+        self, first: Placement, only: Collection[int] | None = None, interrupt: str = ""
+    ) -> list[Placement]:
+        """With the first strike at `first`, a second at every boundary after it, to the sleep."""
+        return self.placements((first,), only, interrupt)
+
+
+_SYMBOLS = (
+    "sweep_start",
+    "sweep_done",
+    "sweep_job",
+    "sweep_result",
+    "sweep_records",
+    "sweep_base",
+)
+BASE = 4 * 19
+"""Bytes of a saved run (struct saved) without its ports and its memory."""
+
+
+@dataclass(frozen=True)
+class _Result:
+    """struct sweep_result."""
+
+    opened: Outcome
+    place: int
+    tampered: Tampered
+    runs: int
+    records: int
+    full: bool
+    places: tuple[int, ...]
+    ended: bool
+
+
+def _source(name: str | None, ports: Sequence[str]) -> tuple[int, int]:
+    """struct sweep_source."""
+    if name is None:
+        return (0, 0)
+    if name == TICK:
+        return (PORTS_MAX, 1)
+    return (ports.index(BUTTONS[name].port), 1 << BUTTONS[name].number)
+
+
+def _priority_bytes() -> Iterator[tuple[int, int]]:
+    """PendSV, SysTick and each IRQ of the program's, and where its priority stands in a table."""
+    for exception in (14, 15, *range(FIRST_IRQ, FIRST_IRQ + 48)):
+        if exception not in OURS:
+            yield exception, exception - 4
+
+
+def _default_priorities() -> bytes:
+    """What the program starts with: the highest that it may have."""
+    table = bytearray(4 * len(PRIORITY_REGISTERS))
+    for _, at in _priority_bytes():
+        table[at] = HIGHEST
+    return bytes(table)
+
+
+def ranked(priorities: Mapping[int, int]) -> dict[int, int]:
+    """Priorities of a program's exceptions, by number, as they are on the bare machine, made fit
+    for the sweep: the same order, and none the harness's own. They stay what they are, but where 0
+    and its neighbours are in use those move down. Raises SweepError where there is no room.
+    """
+    moved: dict[int, int] = {}
+    lowest = 0
+    for old in sorted(set(priorities.values())):
+        new = max(old, lowest + HIGHEST)
+        if new not in LEVELS:
+            raise SweepError("the program uses all eight priorities; the sweep needs the highest")
+        moved[old] = lowest = new
+    return {exception: moved[priority] for exception, priority in priorities.items()}
+
+
+def _not_opened(result: _Result, image: Image) -> str:
+    where = image.name_at(result.place)
+    match result.opened:
+        case Outcome.SLEPT:
+            return "the program sleeps before it has come to the place where the sweep begins"
+        case Outcome.FAULT:
+            return f"the program faults in {where} before it has come to where the sweep begins"
+        case Outcome.UNSAVED:
+            return "the sweep begins in a handler, or the program uses too much stack there"
+        case _:
+            return (
+                f"the program has not come to where the sweep begins in {OPENING_TICKS:,} ticks;"
+                f" it is in {where}"
+            )
+
+
+def _changed(what: Tampered) -> str:
+    said = {
+        Tampered.VECTORS: "moves the vector table (VTOR)",
+        Tampered.TIMERS: "reprograms general-purpose timer 0 or 1, which the sweep needs",
+        Tampered.PRIORITIES: "changes priorities while it is swept",
+    }
+    return "the program " + " and ".join(text for flag, text in said.items() if flag in what)
 
 
 def _map(addresses: Iterable[int]) -> bytes:
@@ -297,28 +520,22 @@ def _map(addresses: Iterable[int]) -> bytes:
     return bytes(bits)
 
 
-def _padded(values: Iterable[int], length: int) -> list[int]:
+def _padded(values: Iterable[int], length: int, filler: int = UNUSED) -> list[int]:
     known = list(values)[:length]
-    return known + [UNUSED] * (length - len(known))
+    return known + [filler] * (length - len(known))
 
 
-def _placements(records: Iterable[Sequence[int]]) -> Iterable[Placement]:
-    """Records to placements. Strikes that met the same boundary as the one before are left out."""
+def _placements(records: Iterable[Sequence[int]], interrupt: str) -> Iterator[Placement]:
+    """Records to placements. The harness leaves out strikes that meet the same boundary again."""
     seen: Counter[tuple[int, int]] = Counter()
-    previous: tuple[int, int] | None = None
-    before = 0
     for ticks, word, moment, lines, presses, nested in records:
         pc, outcome = word & 0x0FFF_FFFF, word >> 28
-        key = (pc, moment)
-        # With only some places chosen, the next time round a loop follows on the last one.
-        if key != previous or ticks != before + 1:
-            seen[key] += 1
-            yield Placement(
-                Place(pc, Moment(moment), seen[key]),
-                Outcome(outcome),
-                lines,
-                presses,
-                bool(nested),
-                ticks,
-            )
-        previous, before = key, ticks
+        seen[pc, moment] += 1
+        yield Placement(
+            Place(pc, Moment(moment), seen[pc, moment], interrupt),
+            Outcome(outcome),
+            lines,
+            presses,
+            bool(nested),
+            ticks,
+        )
