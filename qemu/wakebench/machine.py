@@ -8,10 +8,12 @@ process.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -204,6 +206,21 @@ class Machine:
             except OSError:
                 pass
         return time.monotonic()
+
+    def give_way(self) -> None:
+        """Have QEMU's main thread keep out of the way of the thread that is the core. Under -icount
+        each timer that runs out wakes the main thread, for nothing; as a batch process it does not
+        push the core aside then. Does nothing where the host has no such thing.
+        """
+        if sys.platform == "linux":
+            # Of QEMU itself, which need not be the process that was started.
+            peer = self.connection("gdb").getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+            )
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(
+                    struct.unpack("3i", peer)[0], os.SCHED_BATCH, os.sched_param(0)
+                )
 
     def last_words(self) -> str:
         """What QEMU itself printed last, for an error message: its own message rather than the

@@ -196,6 +196,7 @@ class Sweep:
         """Take hold of the machine, once it has come up."""
         self._probe = Probe(self._machine.connection("gdb"))
         self._qtest = Qtest(self._machine.connection("qtest"))
+        self._machine.give_way()
         Pins(self._probe, self._qtest).idle()
         for address, kind in self._image.instruction_sites.items():
             if kind != "bkpt":
