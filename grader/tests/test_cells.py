@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wakelab.formats.cells import safe_cell, to_table
@@ -33,6 +33,7 @@ def test_numbers_stay_numbers() -> None:
     assert [safe_cell(-3), safe_cell(2.5)] == ["-3", "2.5"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), min_size=1, max_size=4))
 def test_no_text_begins_a_formula_or_a_line(texts: list[str]) -> None:
     table = to_table(["head"] * len(texts), [texts])

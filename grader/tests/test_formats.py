@@ -11,8 +11,10 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from report_samples import (
     HOSTILE,
     SAMPLES,
@@ -29,6 +31,7 @@ from wakelab.formats.format import Audience, Format, Surroundings
 from wakelab.formats.github_summary import escaped, fenced
 from wakelab.formats.gradescope import refusal
 from wakelab.formats.registry import FORMATS, convert, format_named
+from wakelab.formats.words import line
 from wakelab.report import CheckResult, CompilerMessage, Report, Verdict, make_report
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -243,6 +246,32 @@ def test_github_shows_ten_of_a_kind_and_the_sum() -> None:
     assert "59 more" in lines[-1]
 
 
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        ("main.c", "lab/08/main.c"),
+        ("./main.c", "lab/08/main.c"),
+        ("lab/async/waker.h", "lab/async/waker.h"),
+        ("/etc/passwd", ""),
+        ("../main.c", ""),
+        ("a/../../main.c", ""),
+        ("..", ""),
+        ("", ""),
+    ],
+)
+def test_a_file_outside_the_repository_has_no_place_in_it(file: str, path: str) -> None:
+    """A student may name any file by `#line`."""
+    surroundings = Surroundings(folder="lab/08")
+    assert surroundings.path(file) == path
+    message = CompilerMessage(file, 3, 1, "warning", "w", "O0")
+    report = make_report("08", "t", "s", [], compiler_messages=[message])
+    found = json.loads(convert(report, BY_NAME["gitlab"], surroundings))
+    assert [each["location"]["path"] for each in found] == ([path] if path else [])
+    first = convert(report, BY_NAME["github-annotations"], surroundings).splitlines()[0]
+    assert (f"file={path},line=3,col=1," in first) == bool(path)
+    assert first.startswith("::warning ") and first.endswith("::w")
+
+
 def test_a_second_finding_like_the_first_has_a_fingerprint_of_its_own() -> None:
     messages = [CompilerMessage("a.c", n, 1, "warning", "w", "O0") for n in (3, 9)]
     report = make_report("08", "t", "s", [], compiler_messages=messages)
@@ -273,26 +302,58 @@ def test_no_control_code_gets_through(shape: Format) -> None:
 def test_every_line_for_github_is_one_command_of_ours() -> None:
     lines = made(hostile(), "github-annotations").splitlines()
     assert len(lines) == 3
-    for line in lines:
-        assert re.match(r"::(error|warning|notice) (\w+=[^,:]*,)*\w+=[^,:]*::", line), line
+    for each in lines:
+        assert re.match(r"::(error|warning|notice) (\w+=[^,:]*,)*\w+=[^,:]*::", each), each
 
 
 def test_the_last_line_for_autolab_is_ours() -> None:
     assert loaded(hostile(), "autolab")["scores"] == {"one-line": 0}
 
 
-def test_nothing_in_the_summary_is_markdown_or_html() -> None:
-    text = made(hostile(), "github-summary")
-    unfenced = re.sub(r"(?ms)^(`{3,})text$.*?^\1$", "", text)
-    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", unfenced)  # what is escaped is not obeyed
-    assert set(re.findall(r"<[^>]*>", bare)) <= {
-        "<details>", "<details open>", "</details>", "<summary>", "</summary>"
-    }  # fmt: skip
-    assert not re.search(r"[`&@\]\[]", bare)
-    headings = re.findall(r"(?m)^#+ .{0,8}", bare)
-    assert [each.split()[0] for each in headings] == ["##", "###"]
+def markdown(text: str) -> list[Token]:
+    """As GitHub reads it: with tables, and HTML as it is."""
+    parser = MarkdownIt("gfm-like", {"html": True, "linkify": False})
+    return parser.disable("linkify").parse(text)
 
 
+OURS = {"heading", "paragraph", "inline", "strong", "table", "thead", "tbody", "tr", "th", "td",
+        "fence", "html_block", "bullet_list", "list_item", "em", "text"}  # fmt: skip
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_nothing_in_the_summary_is_markdown_or_html_of_the_students(sample: str) -> None:
+    """A Markdown parser finds no more in it than what this module writes."""
+    tokens = markdown(made(SAMPLES[sample](), "github-summary"))
+    tokens += [child for token in tokens for child in token.children or ()]
+    kinds = {token.type.removesuffix("_open").removesuffix("_close") for token in tokens}
+    assert kinds <= OURS, kinds - OURS
+    for token in tokens:
+        if token.type == "html_block":
+            assert re.fullmatch(
+                r"<details( open)?><summary>[^<>]*</summary>\n|</details>\n?", token.content
+            )
+    headings = [token.tag for token in tokens if token.type == "heading_open"]
+    assert headings in (["h2"], ["h2", "h3"])
+
+
+def test_the_story_stands_in_a_fence_as_it_is() -> None:
+    fences = [each for each in markdown(made(hostile(), "github-summary")) if each.type == "fence"]
+    assert len(fences) == 2
+    assert "</summary></details>" in fences[1].content
+    assert fences[1].content.rstrip().endswith("```````")
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_any_line_is_one_paragraph_that_reads_as_it_is(text: str) -> None:
+    opening, inline, closing = markdown(f"x {escaped(text)} x")
+    assert (opening.type, closing.type) == ("paragraph_open", "paragraph_close")
+    (child,) = inline.children or ()
+    assert child.type == "text"
+    assert child.content.split() == ["x", *line(text).split(), "x"]
+
+
+@settings(deadline=None)
 @given(st.text())
 def test_escaped_text_is_one_line_and_every_sign_is_escaped(text: str) -> None:
     shown = escaped(text)
@@ -300,6 +361,7 @@ def test_escaped_text_is_one_line_and_every_sign_is_escaped(text: str) -> None:
     assert not re.search(r"[!-/:-@\[-`{-~]", re.sub(r"\\[!-/:-@\[-`{-~]", "", shown))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="`~\n x"))
 def test_nothing_ends_a_fence(text: str) -> None:
     head, *body, tail = fenced(text).split("\n")
@@ -308,7 +370,10 @@ def test_nothing_ends_a_fence(text: str) -> None:
     assert not any(line.strip().startswith(fence) for line in body)
 
 
+@settings(deadline=None)
 @given(st.text())
+@example("/etc/passwd")
+@example("a/../../x")
 def test_any_text_makes_a_report_in_every_format(text: str) -> None:
     check = CheckResult(
         "id", text, Verdict.WRONG, 0, 1, text, text, text, text, story=(text,), diagnosis=text

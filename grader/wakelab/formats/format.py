@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,8 +39,12 @@ class Surroundings:
 
     def path(self, file: str) -> str:
         """A file of a report, as the repository knows it. A plain name is a file handed in; the
-        others are named from the top already."""
-        return file if "/" in file or not self.folder else f"{self.folder}/{file}"
+        others are named from the top already. Empty for what lies outside: `#line` lets a student
+        name any file."""
+        where = posixpath.normpath(file) if file else ""
+        if where in ("", ".", "..") or where.startswith(("/", "../")):
+            return ""
+        return where if "/" in where or not self.folder else f"{self.folder}/{where}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from wakelab.formats.format import Surroundings
 from wakelab.formats.words import NOT_GRADED, details, failed, headline, line, trouble
-from wakelab.report import CheckResult, CompilerMessage, Report, Verdict
+from wakelab.report import Report, Verdict
 
 MOST_OF_A_KIND = 10
 
@@ -39,34 +39,26 @@ def _compiler(report: Report, surroundings: Surroundings) -> Iterator[tuple[str,
     errors_first = sorted(report.compiler_messages, key=lambda each: each.severity != "error")
     for message in errors_first:
         kind = "error" if message.severity == "error" else "warning"
-        yield kind, _command(kind, message.text, **_at(message, surroundings), title="compiler")
+        where = _at(surroundings, message.file, message.line, message.column)
+        yield kind, _command(kind, message.text, **where, title="compiler")
 
 
-def _at(message: CompilerMessage, surroundings: Surroundings) -> dict[str, str]:
-    where: dict[str, str] = {}
-    if message.file:
-        where["file"] = surroundings.path(message.file)
-    if message.file and message.line:
-        where["line"] = str(message.line)
-    if message.file and message.column:
-        where["col"] = str(message.column)
-    return where
+def _at(surroundings: Surroundings, file: str, number: int, column: int = 0) -> dict[str, str]:
+    """The properties that say where; none for what lies outside the repository."""
+    path = surroundings.path(file)
+    if not path:
+        return {}
+    found = {"file": path, "line": str(number or ""), "col": str(column or "")}
+    return {name: value for name, value in found.items() if value}
 
 
 def _checks(report: Report, surroundings: Surroundings) -> Iterator[tuple[str, str]]:
     for check in report.checks:
         if failed(check):
             kind = "notice" if check.verdict is Verdict.TODO else "error"
-            where = _place(check, surroundings)
+            where = _at(surroundings, check.place.file, check.place.line) if check.place else {}
             title = f"{check.verdict}: {line(check.title, 150)}"
             yield kind, _command(kind, details(check), **where, title=title)
-
-
-def _place(check: CheckResult, surroundings: Surroundings) -> dict[str, str]:
-    if check.place is None or not check.place.file:
-        return {}
-    where = {"file": surroundings.path(check.place.file)}
-    return {**where, "line": str(check.place.line)} if check.place.line else where
 
 
 def _command(kind: str, message: str, **properties: str) -> str:

@@ -7,6 +7,7 @@ is shown as it is stands in a fence longer than any in it.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 
@@ -69,16 +70,17 @@ def _table(report: Report) -> Iterator[str]:
     for check in report.checks:
         icon = _ICONS.get(check.verdict, "❌")
         verdict = "" if check.verdict is Verdict.PASS else str(check.verdict)
-        if check.visibility is Visibility.WITHHELD:
-            verdict = check.seen
         points = f"{check.points}/{check.max_points}"
+        if check.visibility is Visibility.WITHHELD:
+            verdict, points = check.seen, ""
         yield f"| {icon} | {escaped(line(check.title, 200))} | {points} | {escaped(verdict)} |"
 
 
 def _failure(check: CheckResult, *, unfolded: bool) -> str:
-    title = escaped(f"{line(check.title, 200)}: {check.verdict}")
+    title = html.escape(f"{line(check.title, 200)}: {check.verdict}")
     said = "\n".join(f"- *{label}*: {escaped(text)}" for label, text in sentences(check))
     story = fenced("\n".join(check.story)) if check.story else ""
     state = " open" if unfolded else ""
     body = "\n\n".join(part for part in (said, story) if part)
-    return f"<details{state}><summary>\n\n{title}\n\n</summary>\n\n{body}\n\n</details>"
+    # Up to the empty line it is HTML and no Markdown.
+    return f"<details{state}><summary>{title}</summary>\n\n{body}\n\n</details>"

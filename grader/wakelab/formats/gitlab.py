@@ -19,8 +19,8 @@ def to_gitlab(report: Report, surroundings: Surroundings) -> str:
     """One entry for each compiler message and each failed check that has a line."""
     found = [*_compiler(report), *_checks(report)]
     seen: dict[str, int] = {}
-    entries = [_entry(each, seen, surroundings) for each in found]
-    return as_json(entries)
+    entries = (_entry(each, seen, surroundings) for each in found)
+    return as_json([entry for entry in entries if entry])
 
 
 _Found = tuple[str, str, str, str, int]
@@ -42,9 +42,14 @@ def _checks(report: Report) -> Iterator[_Found]:
             yield check.id, description, severity, check.place.file, check.place.line
 
 
-def _entry(found: _Found, seen: dict[str, int], surroundings: Surroundings) -> dict[str, Any]:
+def _entry(
+    found: _Found, seen: dict[str, int], surroundings: Surroundings
+) -> dict[str, Any] | None:
+    """None for what lies outside the repository."""
     name, description, severity, file, number = found
     path = line(surroundings.path(file), 300)
+    if not path:
+        return None
     # Without the line, so that a finding stays the same one when lines are added above it; a
     # second one like it gets a number, because GitLab drops what has a fingerprint twice.
     same = f"{name}\0{description}\0{path}"
