@@ -225,6 +225,24 @@ def test_where_it_cannot_grade_it_says_so_in_words(container: Container, tmp_pat
     assert "Traceback" not in page["output"]
 
 
+@pytest.mark.parametrize("trust", [False, True])
+def test_without_a_sandbox_it_refuses_in_words_unless_told(
+    tmp_path: Path, checkout: Path, trust: bool
+) -> None:
+    data = pack(checkout, load_lab(checkout, "08"), Autograder(trust=trust))
+    container = Container(tmp_path, data)
+    container.hand_in(LAB.reference)
+    done = container.run(PATH=path_without(tmp_path, "bwrap"))
+    page = container.page()
+    assert (done.returncode == 0) == trust, done.stderr
+    if trust:
+        assert sum(test["score"] for test in page["tests"]) == 100
+        assert page["extra_data"]["versions"]["sandbox"].startswith("none")
+    else:
+        assert page["extra_data"]["verdict"] == "infra"
+        assert "bubblewrap" in page["output"] and "TRUST=1" in page["output"]
+
+
 def test_where_python_is_missing_it_says_so_in_words(tmp_path: Path, packed: bytes) -> None:
     container = Container(tmp_path, packed)
     container.hand_in(LAB.reference)

@@ -177,6 +177,8 @@ def changed(path: str, new: object) -> Any:
         changed("points", "3"),
         changed("points", True),
         changed("points", 1.5),
+        changed("points", -1),
+        changed("checks/1/place/address", -1),
         changed("checks", {}),
         changed("checks/0/more", 1),
         changed("checks/0/verdict", None),

@@ -294,6 +294,8 @@ def _typed(kind: object, value: object, where: str) -> object:
         return kind(typing.cast(str, value))
     if not isinstance(value, kind) or isinstance(value, bool):
         raise _Misfit(f"{where} must be {'a number' if kind is int else 'text'}")
+    if isinstance(value, int) and value < 0:
+        raise _Misfit(f"{where} must be 0 or more")
     return value
 
 

@@ -123,8 +123,8 @@ def render_verification(verification: Verification, path: Path, console: Console
         say(f"differs: {name} is not what this submission gets", "red")
         for difference in verification.differences[:MAX_SHOWN]:
             say(f"{safe_text(difference.path)}", "bold", "  ")
-            say(f"report       {difference.claimed}", indent="    ")
-            say(f"graded again {difference.found}", indent="    ")
+            say(f"report  {difference.claimed}", indent="    ")
+            say(f"again   {difference.found}", indent="    ")
         if (more := len(verification.differences) - MAX_SHOWN) > 0:
             say(f"and {more} more", "dim", "  ")
         for line in _explained(verification.differences):
@@ -142,8 +142,8 @@ def _explained(differences: tuple[Difference, ...]) -> Iterator[str]:
     if "hashes.submission" in paths:
         yield "The report is about another submission than this one."
     if any(path.startswith(("versions.", "hashes.grader", "hashes.lab")) for path in paths):
-        yield "Another wakelab, or other tools, made the report. That alone explains nothing away:"
-        yield "grade with the versions that it names to know whether the rest is right."
+        yield "Another wakelab, or other tools, made the report. That alone explains"
+        yield "nothing away: verify with the versions that it names, to know the rest."
 
 
 _ORDER = ("schema", "lab", "versions", "hashes", "modes", "verdict", "points", "max_points")

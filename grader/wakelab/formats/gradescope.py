@@ -23,6 +23,11 @@ from wakelab.formats.words import (
 from wakelab.points import as_the_student_sees
 from wakelab.report import CheckResult, Report, Verdict, Visibility
 
+FOR_THE_INSTRUCTOR = (
+    "For the instructor: docs/instructors/formats.md says what to do, also where a container "
+    "allows no sandbox (make gradescope TRUST=1 packs an autograder without it)."
+)
+
 
 def to_gradescope(report: Report, _: Surroundings) -> str:
     """Hidden checks are in it, marked `after_due_date`: Gradescope shows them when it is time."""
@@ -39,7 +44,7 @@ def refusal(what: str) -> str:
     """A `results.json` for a submission that was not graded at all, in words."""
     return as_json(
         {
-            "output": clean(f"{NOT_GRADED}\n{what}"),
+            "output": clean(f"{NOT_GRADED}\n{what.strip()}\n{FOR_THE_INSTRUCTOR}"),
             "output_format": "text",
             "stdout_visibility": "hidden",
             "extra_data": {"verdict": str(Verdict.INFRA)},
