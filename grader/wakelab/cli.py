@@ -112,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     class_ = commands.add_parser("class", help="grade a whole class, as a platform exports it")
     class_.add_argument("--lab", default="08", help="number of the lab (08)")
     class_.add_argument("--out", type=Path, help="folder for results (build/class/LAB-NAME)")
+    class_.add_argument("--cache", type=Path, help="folder for known reports (.cache/reports)")
     class_.add_argument("--jobs", type=int, default=0, help="gradings at once (one for each core)")
     class_.add_argument("--pairs", action="store_true", help="sweep pairs of presses, too")
     class_.add_argument("--points", type=Path, help="what the checks are worth (a TOML file)")
@@ -231,6 +232,7 @@ def _class(options: argparse.Namespace) -> int:
         lab=options.lab,
         confinement=confinement_of(root, None, options),
         out=options.out,
+        cache=options.cache,
         jobs=options.jobs,
         scheduler=options.scheduler,
         modes=("pairs",) if options.pairs else (),

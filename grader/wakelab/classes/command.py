@@ -42,6 +42,7 @@ class Wish:
     submissions  a folder or an archive of the class
     confinement  what stands between it and this machine
     out          the folder for results; None: build/class/NN-name
+    cache        where reports are kept for next time; None: .cache/reports
     jobs         gradings at once; 0: one for each core
     scheduler    a Dask scheduler's address, or "": this machine
     modes        of the sweep, on top of the lab's own
@@ -52,6 +53,7 @@ class Wish:
     lab: str
     confinement: Confinement
     out: Path | None = None
+    cache: Path | None = None
     jobs: int = 0
     scheduler: str = ""
     modes: Collection[str] = ()
@@ -75,7 +77,7 @@ def grade_class(root: Path, wish: Wish, console: Console) -> int:
             fingerprint(root, lab, wish.confinement),
             wish.confinement.trusting,
         )
-        cache = Cache(root / ".cache" / "reports")
+        cache = Cache(wish.cache or root / ".cache" / "reports")
         grading = ClassGrading(assignment, cache, results, screen.result)
         try:
             graded = _grade(grading, intake, screen, wish, assignment)
@@ -94,6 +96,7 @@ def _grade(
     grading: ClassGrading, intake: Intake, screen: Screen, wish: Wish, assignment: Assignment
 ) -> list[Graded]:
     graded, rest = grading.known(intake.entries)
+    screen.known(len(rest))
     if rest:
         with closing(_pool(wish, assignment)) as pool, screen.progress(len(rest)):
             graded += grading.grade(rest, pool)

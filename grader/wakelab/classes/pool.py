@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Protocol
 
 from wakelab.classes.job import Job, Outcome
-from wakelab.classes.process import LIMIT_S, GradingProcess
+from wakelab.classes.process import LIMIT_S, WORKER, GradingProcess
 
 
 class Pool(Protocol):
@@ -26,8 +26,11 @@ class LocalPool:
     """Threads, each with a grading process of its own. A process that dies costs its submission
     only, and the thread starts another one."""
 
-    def __init__(self, size: int, limit_s: float = LIMIT_S) -> None:
+    def __init__(
+        self, size: int, limit_s: float = LIMIT_S, command: Sequence[str] = WORKER
+    ) -> None:
         self._limit_s = limit_s
+        self._command = command
         self._lock = threading.Lock()
         self._closed = False
         self._own = threading.local()
@@ -60,7 +63,7 @@ class LocalPool:
     def _grade(self, job: Job) -> Outcome:
         process = getattr(self._own, "process", None)
         if not isinstance(process, GradingProcess):
-            process = GradingProcess(self._limit_s)
+            process = GradingProcess(self._limit_s, self._command)
             with self._lock:
                 if self._closed:
                     return Outcome(None, "stopped", fatal=True)

@@ -7,15 +7,14 @@ its outcome are text, which a broken process cannot turn into anything else.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from typing import IO
 
 from wakebench.machine import die_with_parent
@@ -24,6 +23,8 @@ from wakelab.classes.job import Job, Outcome, pack_job, unpack_outcome
 LIMIT_S = 300.0
 """Of one grading. Protects the machine only: the longest takes some seconds, and what a program
 does is judged by counted instructions."""
+
+WORKER = (sys.executable, "-P", "-m", "wakelab.classes.worker")
 
 _GRACE_S = 5.0
 """For a process that was told to end, to end what it has started."""
@@ -38,8 +39,9 @@ class GradingProcess:
     """Started at the first job. Use it from one thread, which has to live as long as it: the
     process ends with the thread that started it. `stop` may come from any thread."""
 
-    def __init__(self, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, limit_s: float = LIMIT_S, command: Sequence[str] = WORKER) -> None:
         self._limit_s = limit_s
+        self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._words: IO[bytes] | None = None
         self._lock = threading.Lock()
@@ -58,10 +60,12 @@ class GradingProcess:
             process.stdin.flush()
             answer = self._answer(process)
         except BrokenPipeError:
-            answer = None
-        if answer is not None:
-            return unpack_outcome(answer.decode("utf-8", "replace"))
-        return Outcome(None, self._bury(process))
+            answer = b""
+        if answer is None:
+            return Outcome(None, self._bury(process, late=True))
+        if not answer:
+            return Outcome(None, self._bury(process))
+        return unpack_outcome(answer.decode("utf-8", "replace"))
 
     def stop(self) -> None:
         """End it, and refuse further jobs; a `grade` that runs in another thread returns."""
@@ -70,8 +74,7 @@ class GradingProcess:
             self._stop_by = min(self._stop_by, time.monotonic() + _GRACE_S)
             process = self._process
         if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
+            process.terminate()
 
     def close(self) -> None:
         """End it and wait for that. In the thread that used it, or after that thread."""
@@ -87,7 +90,7 @@ class GradingProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         self._words = tempfile.TemporaryFile()  # noqa: SIM115  (closed in _bury)
         self._process = subprocess.Popen(
-            [*die_with_parent(), sys.executable, "-P", "-m", "wakelab.classes.worker"],
+            [*die_with_parent(), *self._command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
@@ -99,7 +102,7 @@ class GradingProcess:
         return self._process
 
     def _answer(self, process: subprocess.Popen[bytes]) -> bytes | None:
-        """One line; None where none came in time."""
+        """One line; b"" where the process ended instead, None where nothing came in time."""
         assert process.stdout is not None
         deadline = time.monotonic() + self._limit_s
         poll = select.poll()
@@ -112,28 +115,28 @@ class GradingProcess:
             if not poll.poll(min(remaining, _LOOK_S) * 1000):
                 continue
             chunk = os.read(process.stdout.fileno(), 1 << 16)
-            if not chunk or len(line) > _MAX_ANSWER:
+            if not chunk:
+                return b""
+            if len(line) > _MAX_ANSWER:
                 return None
             line += chunk
         return bytes(line)
 
-    def _bury(self, process: subprocess.Popen[bytes]) -> str:
-        """End the process, free everything, and say in words how it ended."""
-        late = process.poll() is None and not self._stopped
+    def _bury(self, process: subprocess.Popen[bytes], late: bool = False) -> str:
+        """End the process, free everything, and say in words how it ended. One that is not late
+        is ending by itself, and is given the time for it, so that its exit code is its own."""
         assert process.stdin is not None and process.stdout is not None
         process.stdin.close()
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()  # what it started dies with it
-            process.wait()
+        if late or not _ended(process):
+            process.terminate()
+            if not _ended(process):
+                process.kill()  # what it started dies with it
+                process.wait()
         process.stdout.close()
         words = self._last_words()
         with self._lock:
             self._process = None
-        if late:
+        if late and not self._stopped:
             return f"the grading process did not answer within {self._limit_s:.0f} s{words}"
         status = process.returncode
         how = f"by signal {-status}" if status < 0 else f"with exit code {status}"
@@ -148,3 +151,12 @@ class GradingProcess:
             lines = file.read().decode("utf-8", "replace").strip().splitlines()
         self._words = None
         return f"; its last words: {lines[-1][:300]}" if lines else ""
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it ends soon by itself."""
+    try:
+        process.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

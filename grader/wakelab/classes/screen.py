@@ -44,11 +44,15 @@ class Screen:
             "bold",
         )
 
+    def known(self, to_grade: int) -> None:
+        """The cache has been looked through."""
+        if self._known:
+            rest = f"{to_grade} to grade" if to_grade else "nothing to grade"
+            self._line(f"{self._known} known from before, {rest}", "dim")
+
     @contextmanager
     def progress(self, to_grade: int) -> Iterator[None]:
         """Shows how it goes while its body runs."""
-        if self._known:
-            self._line(f"{self._known} known from before, {to_grade} to grade", "dim")
         with _new_bar(self._console) as bar:
             task = bar.add_task("grading", total=to_grade)
             self._bar = bar

@@ -1,0 +1,284 @@
+"""Grading processes that die, hang or talk nonsense cost their submission, and leave nothing."""
+
+import hashlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from wakelab.classes.grading import Assignment, ClassGrading, Graded
+from wakelab.classes.intake import Entry
+from wakelab.classes.job import Job, Outcome, pack_job, pack_outcome, unpack_job, unpack_outcome
+from wakelab.classes.pool import LocalPool
+from wakelab.classes.process import GradingProcess
+from wakelab.classes.store import Cache, Results
+from wakelab.errors import UserError
+from wakelab.points import NO_CHANGES, PointsPlan
+from wakelab.report import CheckResult, Report, Verdict, make_report
+from wakelab.submission import Problem, SourceFile, Submission
+
+PATIENCE_S = 20.0
+
+# A worker without a bench: what it does is what main.c says.
+WORKER = """
+import os, signal, sys, time
+from wakelab.classes.job import Outcome, pack_outcome, unpack_job
+from wakelab.report import CheckResult, Verdict, make_report
+from pathlib import Path
+for line in sys.stdin:
+    job = unpack_job(line)
+    told = job.submission.files[0].data.decode()
+    if told.startswith("die once"):
+        seen = Path(told.split()[2])
+        if not seen.exists():
+            seen.touch()
+            os.kill(os.getpid(), signal.SIGSEGV)
+    elif told == "die":
+        print("the last words", file=sys.stderr, flush=True)
+        os._exit(7)
+    elif told == "hang":
+        time.sleep(3600)
+    elif told == "hang for ever":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(3600)
+    elif told == "nonsense":
+        print("{}", flush=True)
+        continue
+    check = CheckResult("a", "A", Verdict.PASS, 1, 1, seen=f"{told} by {os.getpid()}")
+    print(pack_outcome(Outcome(make_report("08", "T", "", [check]))), flush=True)
+"""
+COMMAND = (sys.executable, "-c", WORKER)
+
+
+def submission(told: str) -> Submission:
+    data = told.encode()
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Submission("", (SourceFile("main.c", data, sha256),), sha256, None)
+
+
+def job(told: str) -> Job:
+    return Job("08", (), NO_CHANGES, "f", submission(told))
+
+
+def entry(told: str, name: str = "") -> Entry:
+    return Entry(name or told.split()[0], name or told, "", False, submission(told))
+
+
+def seen(outcome: Outcome) -> tuple[str, int]:
+    assert outcome.report is not None, outcome
+    told, _, pid = outcome.report.checks[0].seen.rpartition(" by ")
+    return told, int(pid)
+
+
+def gone(pid: int) -> bool:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.fixture
+def process() -> Iterator[Callable[..., GradingProcess]]:
+    owned: list[GradingProcess] = []
+
+    def start(limit_s: float = PATIENCE_S) -> GradingProcess:
+        owned.append(GradingProcess(limit_s, COMMAND))
+        return owned[-1]
+
+    yield start
+    for each in owned:
+        each.close()
+
+
+def test_a_process_grades_again_and_again(process: Callable[..., GradingProcess]) -> None:
+    one = process()
+    first, second = one.grade(job("a")), one.grade(job("b"))
+    assert seen(first)[0] == "a" and seen(second)[0] == "b"
+    assert seen(first)[1] == seen(second)[1] == one.pid
+
+
+def test_a_process_that_dies_is_replaced(process: Callable[..., GradingProcess]) -> None:
+    one = process()
+    _, pid = seen(one.grade(job("a")))
+    lost = one.grade(job("die"))
+    assert lost.report is None and not lost.fatal
+    assert lost.trouble == (
+        "the grading process ended with exit code 7; its last words: the last words"
+    )
+    assert gone(pid)
+    assert seen(one.grade(job("b")))[1] != pid
+
+
+@pytest.mark.parametrize("how", ["hang", "hang for ever"])
+def test_a_process_that_hangs_is_ended(
+    process: Callable[..., GradingProcess], how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wakelab.classes.process._GRACE_S", 0.3)
+    one = process(limit_s=2.0)
+    _, pid = seen(one.grade(job("a")))
+    lost = one.grade(job(how))
+    assert "did not answer within 2 s" in lost.trouble
+    assert gone(pid)
+    assert seen(one.grade(job("b")))[0] == "b"
+
+
+def test_nonsense_is_trouble(process: Callable[..., GradingProcess]) -> None:
+    assert "nonsense" in process().grade(job("nonsense")).trouble
+
+
+@pytest.mark.parametrize("how", ["hang", "hang for ever"])
+def test_closing_a_pool_ends_what_is_being_graded(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wakelab.classes.process._GRACE_S", 0.3)
+    pool = LocalPool(2, 600.0, COMMAND)
+    outcomes = pool.grade([job("a"), job("b"), job(how), job(how), *[job("c")] * 50])
+    pids = {seen(next(outcomes)[1])[1] for _ in range(2)}
+    began = time.monotonic()
+    pool.close()
+    assert time.monotonic() - began < PATIENCE_S
+    assert all(gone(pid) for pid in pids)
+    assert not [t for t in threading.enumerate() if t.name.startswith("grading")]
+
+
+def test_a_pool_uses_every_process(tmp_path: Path) -> None:
+    with LocalPool(3, PATIENCE_S, COMMAND) as pool:
+        outcomes = dict(pool.grade([job(str(n)) for n in range(60)]))
+    assert [seen(outcomes[n])[0] for n in range(60)] == [str(n) for n in range(60)]
+    assert len({seen(outcome)[1] for outcome in outcomes.values()}) == 3
+
+
+# -- what travels ----------------------------------------------------------------------------------
+
+
+def test_a_job_travels_unchanged() -> None:
+    files = (SourceFile("main.c", b"\xff\n\x80", "ab"),)
+    points = PointsPlan({"a": 3}, ("b",), "the file of points", "cd")
+    for problem in (None, Problem("what", "next")):
+        sent = Job("08", ("pairs", "singles"), points, "f", Submission("", files, "cd", problem))
+        line = pack_job(sent)
+        assert "\n" not in line
+        assert unpack_job(line) == sent
+
+
+@pytest.mark.parametrize("line", ["", "[]", "{}", "null", '{"report": 1}', '{"report": "{}"}'])
+def test_broken_outcomes_are_trouble(line: str) -> None:
+    assert unpack_outcome(line).report is None
+    assert unpack_outcome(line).trouble
+
+
+# -- a class ---------------------------------------------------------------------------------------
+
+
+class Notes:
+    """What a class grading tells."""
+
+    def __init__(self) -> None:
+        self.told: list[Graded] = []
+
+    def __call__(self, graded: Graded) -> None:
+        self.told.append(graded)
+
+
+class Scripted:
+    """A pool that answers as told, and writes down what it was asked."""
+
+    def __init__(self, *answers: Outcome) -> None:
+        self._answers = list(answers)
+        self.asked: list[int] = []
+
+    def grade(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
+        self.asked.append(len(jobs))
+        for number in reversed(range(len(jobs))):
+            yield number, self._answers.pop(0)
+
+    def close(self) -> None:
+        pass
+
+
+def report(verdict: Verdict = Verdict.PASS) -> Report:
+    return make_report("08", "T", "", [CheckResult("a", "A", verdict, 0, 1, seen="seen")])
+
+
+def grading(folder: Path, notes: Notes) -> ClassGrading:
+    wanted = Assignment("08", (), NO_CHANGES, "f")
+    return ClassGrading(wanted, Cache(folder / "cache"), Results(folder / "out"), notes)
+
+
+def test_a_submission_that_lost_its_process_is_graded_again_alone(tmp_path: Path) -> None:
+    notes = Notes()
+    entries = [entry("a"), entry(f"die once {tmp_path / 'seen'}", "bob"), entry("c")]
+    with LocalPool(2, PATIENCE_S, COMMAND) as pool:
+        graded = grading(tmp_path, notes).grade(entries, pool)
+    assert {each.entry.name: each.verdict for each in graded} == dict.fromkeys(
+        ["a", "bob", "c"], Verdict.PASS
+    )
+    assert (tmp_path / "seen").exists()
+
+
+def test_one_that_always_kills_its_process_is_named_and_the_rest_is_graded(tmp_path: Path) -> None:
+    notes = Notes()
+    entries = [entry("die"), *(entry(str(n)) for n in range(5))]
+    with LocalPool(2, PATIENCE_S, COMMAND) as pool:
+        graded = grading(tmp_path, notes).grade(entries, pool)
+    lost = [each for each in graded if each.report is None]
+    assert [each.entry.name for each in lost] == ["die"]
+    assert lost[0].verdict is Verdict.INFRA and "exit code 7" in lost[0].trouble
+    assert len(graded) == len(notes.told) == 6
+    assert not (tmp_path / "out/results/die.json").exists()
+
+
+def test_what_the_bench_failed_at_is_tried_again_and_never_kept_for_later(tmp_path: Path) -> None:
+    pool = Scripted(Outcome(report(Verdict.INFRA)), Outcome(report()), Outcome(report()))
+    first = grading(tmp_path, Notes())
+    assert [each.verdict for each in first.grade([entry("a"), entry("b")], pool)] == [
+        Verdict.PASS,
+        Verdict.PASS,
+    ]
+    assert pool.asked == [2, 1]
+    pool = Scripted(Outcome(report(Verdict.INFRA)), Outcome(report(Verdict.INFRA)))
+    again = grading(tmp_path / "again", Notes())
+    assert [each.verdict for each in again.grade([entry("a")], pool)] == [Verdict.INFRA]
+    assert again.known([entry("a")])[0] == [], "infra must not be believed later"
+
+
+def test_one_content_is_graded_once_for_all_who_handed_it_in(tmp_path: Path) -> None:
+    pool = Scripted(Outcome(report()))
+    graded = grading(tmp_path, Notes()).grade([entry("a", "ada"), entry("a", "bob")], pool)
+    assert pool.asked == [1]
+    assert [each.report.submission for each in graded if each.report] == ["ada", "bob"]
+
+
+def test_a_grader_that_is_another_ends_the_class(tmp_path: Path) -> None:
+    pool = Scripted(Outcome(None, "another", fatal=True))
+    with pytest.raises(UserError, match="another"):
+        grading(tmp_path, Notes()).grade([entry("a")], pool)
+
+
+def test_each_result_is_on_disk_before_it_is_told_of(tmp_path: Path) -> None:
+    there: list[bool] = []
+
+    def tell(graded: Graded) -> None:
+        there.append((tmp_path / f"out/results/{graded.entry.key}.json").is_file())
+
+    results = Results(tmp_path / "out")
+    wanted = Assignment("08", (), NO_CHANGES, "f")
+    pool = Scripted(Outcome(report()), Outcome(report()))
+    ClassGrading(wanted, Cache(tmp_path / "cache"), results, tell).grade(
+        [entry("a"), entry("b")], pool
+    )
+    assert there == [True, True]
+
+
+def test_packing_an_outcome_makes_one_line() -> None:
+    line = pack_outcome(Outcome(report(), "a\nb"))
+    assert "\n" not in line
+    assert unpack_outcome(line) == Outcome(report(), "a\nb")
