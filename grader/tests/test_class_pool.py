@@ -61,7 +61,7 @@ def submission(told: str) -> Submission:
 
 
 def job(told: str) -> Job:
-    return Job("08", (), NO_CHANGES, "f", submission(told))
+    return Job("08", (), NO_CHANGES, "f", submission(told), trust=False)
 
 
 def entry(told: str, name: str = "") -> Entry:
@@ -162,8 +162,9 @@ def test_a_pool_uses_every_process(tmp_path: Path) -> None:
 def test_a_job_travels_unchanged() -> None:
     files = (SourceFile("main.c", b"\xff\n\x80", "ab"),)
     points = PointsPlan({"a": 3}, ("b",), "the file of points", "cd")
-    for problem in (None, Problem("what", "next")):
-        sent = Job("08", ("pairs", "singles"), points, "f", Submission("", files, "cd", problem))
+    for problem, trust in ((None, False), (Problem("what", "next"), True)):
+        content = Submission("", files, "cd", problem)
+        sent = Job("08", ("pairs", "singles"), points, "f", content, trust)
         line = pack_job(sent)
         assert "\n" not in line
         assert unpack_job(line) == sent

@@ -13,6 +13,7 @@ import pytest
 
 from wakelab.classes.fingerprint import fingerprint, report_key
 from wakelab.classes.store import Cache, Results, write_durably
+from wakelab.confinement import Confinement
 from wakelab.errors import UserError
 from wakelab.labs import checkout_root, load_lab
 from wakelab.points import NO_CHANGES, PointsPlan
@@ -207,7 +208,9 @@ def test_whatever_decides_a_verdict_is_in_the_key() -> None:
 def test_tools_are_in_the_fingerprint(monkeypatch: pytest.MonkeyPatch, tool: str) -> None:
     root = checkout_root()
     lab = load_lab(root, "08")
-    before = fingerprint(root, lab)
-    assert fingerprint(root, lab) == before
+    inside = Confinement("bubblewrap 1", None)
+    before = fingerprint(root, lab, inside)
+    assert fingerprint(root, lab, inside) == before
+    assert fingerprint(root, lab, Confinement("none", None)) != before
     monkeypatch.setattr(tool, lambda: "another")
-    assert fingerprint(root, lab) != before
+    assert fingerprint(root, lab, inside) != before
