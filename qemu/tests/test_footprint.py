@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from lab08 import MUTANTS, POLL, build
 
+from wakebench.agreement import Comparison, failed
 from wakebench.board import Board, Points
 from wakebench.core import SRAM
 from wakebench.decode import Access, Decoder, Does, Masks
@@ -18,14 +19,13 @@ from wakebench.explore import explore, trace_window
 from wakebench.footprint import (
     Exploration,
     Footprint,
-    chosen,
     coverage,
     masked_device_places,
 )
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu
 from wakebench.probe import Registers
-from wakebench.sweep import Moment, Outcome, Placement, Sweep, Window, build_harness
+from wakebench.sweep import Sweep, Window, build_harness
 from wakebench.trace import Kind
 
 BUTTON, LINE = "SELECT", "Interrupt fired!"
@@ -281,65 +281,20 @@ def look(image: Image, qemu: Qemu) -> tuple[Exploration, Window]:
         return explore(board, start, BUTTON), Window(start, BUTTON, LINE, told_addresses(board))
 
 
-def failed(placement: Placement) -> bool:
-    """Whether a press was not answered as it should."""
-    return placement.outcome not in (Outcome.OK, Outcome.UNSAVED)
-
-
-def representatives(placements: list[Placement], dependent: frozenset[int]) -> list[int]:
-    """For each placement the index of the one that stands for it."""
-    found, last = [], len(placements) - 1
-    for index in reversed(range(len(placements))):
-        place = placements[index].place
-        if place.moment is not Moment.BOUNDARY or place.pc in dependent:
-            last = index
-        found.append(last)
-    return found[::-1]
-
-
 def agree(image: Image, qemu: Qemu, harness: Path, every: int) -> bool:
     """Reduced and brute force say the same of singles and, with every `every`-th first placement,
     of pairs. Returns whether anything failed."""
     seen, window = look(image, qemu)
-    dependent = seen.reduction.dependent
     with Sweep(image, window, harness, qemu) as sweep:
+        comparison = Comparison(sweep, seen)
         singles = sweep.singles()
-        struck = coverage(seen.window, singles)
-        if not struck.complete:  # the sweep gives up after many programs that never sleep again
-            assert not struck.extra and singles[-1].outcome is Outcome.RUNAWAY
-            check_earliest(singles, first_failure(sweep.singles(dependent)), dependent)
-            return True
-        stands = representatives(singles, dependent)
-        kept = chosen(singles, dependent)
-        assert [p.place for p in sweep.singles(dependent)] == [p.place for p in kept]
-        assert len(kept) == seen.reduction.classes
-        for index, placement in enumerate(singles):
-            assert placement.outcome == singles[stands[index]].outcome, hex(placement.place.pc)
-        reduced = {i: first_failure(sweep.seconds(singles[i], dependent)) for i in set(stands)}
-        for index in range(0, len(singles), every):
-            brute = sweep.seconds(singles[index])
-            assert bool(first_failure(brute)) == bool(reduced[stands[index]]), hex(
-                singles[index].place.pc
-            )
-        for index in sorted(set(stands))[:: max(1, every // 4)]:
-            check_earliest(sweep.seconds(singles[index]), reduced[index], dependent)
-        return any(map(failed, singles)) or any(reduced.values())
-
-
-def first_failure(placements: list[Placement]) -> Placement | None:
-    """The earliest placement that failed."""
-    return next(filter(failed, placements), None)
-
-
-def check_earliest(
-    brute: list[Placement], reduced: Placement | None, dependent: frozenset[int]
-) -> None:
-    """The earliest failing class is the same."""
-    stands = representatives(brute, dependent)
-    earliest = next((i for i, placement in enumerate(brute) if failed(placement)), None)
-    assert (earliest is None) == (reduced is None)
-    if earliest is not None and reduced is not None:
-        assert brute[stands[earliest]].place == reduced.place
+        wrong = any(map(failed, singles))
+        if comparison.singles(singles):
+            for _, seconds in comparison.pairs(singles, every):
+                wrong |= any(map(failed, seconds))
+    assert comparison.problems == []
+    assert comparison.compared or wrong
+    return wrong
 
 
 @pytest.fixture(scope="session")

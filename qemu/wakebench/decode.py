@@ -92,6 +92,11 @@ class Masks:
     faultmask: bool = False
     basepri: int = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether they hold back every interrupt, also of the highest priority."""
+        return self.primask or self.faultmask
+
     def hold(self, priority: int) -> bool:
         """Whether they hold back an interrupt of this priority."""
         return self.primask or self.faultmask or 0 < self.basepri <= priority

@@ -67,7 +67,7 @@ def _to_sleep(walker: Walker, step: Callable[[Walker], Step] = Walker.step) -> W
     except (Ended, Unmet) as ended:
         raise TraceError(f"the program does not come to a sleep: {ended}") from ended
     walker.check()
-    return WindowTrace(tuple(steps), walker.here.pc, walker.masked, walker.wire.button)
+    return WindowTrace(tuple(steps), walker.sleep(), walker.wire.button)
 
 
 # -- exploration ---------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ class _Explorer:
         """Representatives of the first window's classes that no run has begun at."""
         found = [
             (place,)
-            for place, step in window.open_steps()
+            for place, step in window.unmasked()
             if place.pc != window.sleep and is_dependent(step, self._footprint)
         ]
         return [presses for presses in found if presses not in self._done]

@@ -23,7 +23,8 @@ class TraceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One instruction as it was executed. `masked`: an interrupt before it would have had to wait.
+    """One instruction as it was executed. `masked`: the button's interrupt would have had to wait
+    before it; `closed`: any interrupt, also the sweep's own, which only PRIMASK and FAULTMASK hold.
     `accesses`: what it read and wrote, flash and a handler's own stack left out. `exception`: 0 in
     thread mode. `always`: it is dependent whatever it touches (it changes masks, sleeps, or is
     exclusive)."""
@@ -33,23 +34,32 @@ class Step:
     accesses: tuple[Access, ...]
     exception: int
     always: bool
+    closed: bool
 
 
 @dataclass(frozen=True)
 class WindowTrace:
-    """A run from the start of a window to the sleep at the WFI at `sleep`, without a press.
-    `sleep_masked`: interrupts are masked there, as they should be."""
+    """A run from the start of a window to the sleep, without a press. `wfi`: the instruction that
+    begins the sleep; interrupts are masked there, as they should be."""
 
     steps: tuple[Step, ...]
-    sleep: int
-    sleep_masked: bool
+    wfi: Step
     button: str
 
+    @property
+    def sleep(self) -> int:
+        """Address of the WFI."""
+        return self.wfi.pc
+
+    def unmasked(self) -> list[tuple[Place, Step]]:
+        """Instructions before which a press would be served at once, in order; the WFI is one if it
+        is not masked. With places that count every time that the core comes there."""
+        return [each for each in _placed((*self.steps, self.wfi)) if not each[1].masked]
+
     def open_steps(self) -> list[tuple[Place, Step]]:
-        """The places before an instruction at which an interrupt is let in, in order, and the
-        instruction; the WFI is one if it is not masked."""
-        wfi = Step(self.sleep, self.sleep_masked, (), 0, always=True)
-        return [each for each in _placed((*self.steps, wfi)) if not each[1].masked]
+        """Instructions before which the sweep can strike. With places that count those only, as the
+        sweep counts."""
+        return list(_placed(step for step in (*self.steps, self.wfi) if not step.closed))
 
     def boundaries(self) -> list[Place]:
         """Those places."""
@@ -67,7 +77,7 @@ def _placed(steps: Iterable[Step]) -> Iterator[tuple[Place, Step]]:
     seen: Counter[int] = Counter()
     previous = None
     for step in steps:
-        if step.pc != previous or step.masked:
+        if step.pc != previous or step.closed:
             seen[step.pc] += 1
             yield Place(step.pc, Moment.BOUNDARY, seen[step.pc]), step
         previous = step.pc
@@ -207,7 +217,7 @@ def coverage(trace: WindowTrace, placements: Sequence[Placement]) -> Coverage:
         len(wanted),
         tuple(place for place in wanted if place not in struck_set),
         tuple(place for place in struck if place not in wanted_set),
-        sum(step.masked for step in trace.steps),
+        sum(step.closed for step in trace.steps),
         common == [place for place in wanted if place in struck_set],
     )
 

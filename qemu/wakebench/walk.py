@@ -218,6 +218,7 @@ class Walker:
             tuple(map(Access.place, accesses)),
             before.exception,
             instruction.exclusive or instruction.does in (Does.MASKS, Does.SLEEPS),
+            self.masks.closed,
         )
         self.masks = instruction.masks(before, self.masks)
         self._at += 1
@@ -226,6 +227,11 @@ class Walker:
             if access.device:
                 self.line = self.line.after(access)
         return step
+
+    def sleep(self) -> Step:
+        """At the end: the WFI, which the core has not left."""
+        here = self.here
+        return Step(here.pc, self.masked, (), here.exception, True, self.masks.closed)
 
     def handler(self) -> tuple[list[Step], HandlerRun]:
         """The handler that begins here, to its return."""
