@@ -273,6 +273,30 @@ def test_make_script_wants_a_file(ready: Machine) -> None:
     assert json.loads(done.stdout) == told
 
 
+def test_make_report_shows_or_converts(ready: Machine) -> None:
+    assert json.loads(ready.run("make", "report").stdout) == ["report", "--lab", "08"]
+    done = ready.run("make", "report", "LAB=07", "FORMAT=git lab")
+    assert json.loads(done.stdout) == ["convert", "--format", "git lab", "--lab", "07"]
+
+
+def test_make_verify_wants_both(ready: Machine) -> None:
+    for given in ([], ["REPORT=x"], ["SUBMISSION=x"]):
+        done = ready.run("make", "verify", *given)
+        assert done.returncode != 0 and "make verify REPORT=file SUBMISSION=folder" in done.stderr
+        assert done.stdout == ""
+    done = ready.run("make", "verify", "REPORT=a b.json", "SUBMISSION=c d", "POINTS=e f")
+    assert json.loads(done.stdout) == ["verify", "--points", "e f", "a b.json", "c d"]
+    done = ready.run("make", "verify", "REPORT=x", "SUBMISSION=y", FAKE_STATUS="1")
+    assert done.returncode != 0, "a report that differs is no success"
+
+
+def test_make_gradescope_packs(ready: Machine) -> None:
+    assert json.loads(ready.run("make", "gradescope").stdout) == ["gradescope-zip", "--lab", "08"]
+    done = ready.run("make", "gradescope", "LAB=07", "POINTS=a b", "OUT=c d", "TRUST=1")
+    told = ["--trust-this-code", "--lab", "07", "--points", "a b", "--out", "c d"]
+    assert json.loads(done.stdout) == ["gradescope-zip", *told]
+
+
 # ---- set-up: Debian packages ---------------------------------------------------------------------
 
 ALL = "qemu-system-arm gcc-arm-none-eabi bubblewrap"

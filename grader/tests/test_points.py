@@ -1,5 +1,6 @@
 """What checks are worth, and what stays hidden until an exercise is due."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -101,6 +102,14 @@ def test_every_labs_own_points_are_right() -> None:
     for lab in all_labs(ROOT):
         if lab.points is not NO_CHANGES:
             require_known(lab.points, specs_in(checks_of(ROOT, lab)))
+
+
+def test_the_example_in_the_documents_is_right(tmp_path: Path) -> None:
+    page = (ROOT / "docs/instructors/points.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.S)
+    plan = load_points(file_of(tmp_path, example))
+    require_known(plan, specs_in(checks_of(ROOT, LAB)))
+    assert plan.points and plan.hidden
 
 
 def test_the_specs_are_those_that_run() -> None:
@@ -207,6 +216,22 @@ def test_an_instructors_points_from_the_command_line(
     other = file_of(tmp_path, text.replace("40", "41"))
     told = verify(ROOT, tmp_path / "report.json", LAB.directory, CONFINEMENT, load_points(other))
     assert "hashes.points" in [each.path for each in told.differences]
+
+
+def test_the_checks_are_listed_with_what_they_are_worth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["checks", "--lab", "08"]) == 0
+    listed = capsys.readouterr().out
+    specs = specs_in(checks_of(ROOT, LAB))
+    assert [line.split()[1] for line in listed.splitlines()[:-1]] == [spec.id for spec in specs]
+    assert listed.splitlines()[-1].split()[0] == str(sum(spec.points for spec in specs))
+    assert "only with pairs" in listed and "hidden" not in listed
+    points = file_of(tmp_path, 'hidden = ["warnings"]\n[points]\nwarnings = 77\n')
+    assert main(["checks", "--points", str(points)]) == 0
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "warnings" in each]
+    assert line.split()[0] == "77" and "hidden until due" in line
+    assert main(["checks", "--points", str(file_of(tmp_path, 'hidden = ["x"]'))]) == 2
 
 
 def test_a_wrong_file_of_points_leaves_no_report(

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
 import wakelab.report
@@ -201,6 +203,24 @@ def test_what_a_forger_writes_is_not_obeyed(honest: Report) -> None:
     forged = replace(honest, title=hostile, submission=hostile, versions={hostile: hostile})
     said = printed(compare(to_json(forged).encode(), forged, honest))
     assert "\x1b" not in said and "\u202e" not in said and "\\x1b[2J[red]" in said
+
+
+@settings(
+    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_no_byte_of_the_file_can_be_changed(honest: Report, data: st.DataObject) -> None:
+    """Where it is still a report, it differs; but for the name, which is told."""
+    original = to_json(honest).encode()
+    at = data.draw(st.integers(0, len(original) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda value: value != original[at]))
+    forged = original[:at] + bytes([byte]) + original[at + 1 :]
+    try:
+        claimed = from_json(forged)
+    except UserError:
+        return
+    verification = compare(forged, claimed, honest)
+    assert not verification.same or verification.claimed != honest.submission
 
 
 # ---- what cannot be compared ---------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""The commands that work on a report: `report`, `convert`, `verify`."""
+"""The commands about reports and points: `report`, `checks`, `convert`, `verify`, and the zip for
+Gradescope."""
 
 from __future__ import annotations
 
@@ -27,6 +28,11 @@ def add_report_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     )
     report.add_argument("report", nargs="?", type=Path, help="a report.json (the last one)")
     report.set_defaults(run=_report)
+
+    checks = commands.add_parser("checks", help="what a lab's checks are called and worth")
+    checks.add_argument("--lab", default="08", help="number of the lab (08)")
+    checks.add_argument("--points", type=Path, help="a file of points, to be tried")
+    checks.set_defaults(run=_checks)
 
     convert = commands.add_parser("convert", help="give a report the shape that a platform reads")
     convert.add_argument("--format", default="", help="which; `list` tells them, `all` makes all")
@@ -107,6 +113,29 @@ def _report(options: argparse.Namespace) -> int:
     report = read_report(options.report or last_report(checkout_root(), options.lab))
     shown = report if options.show_hidden else as_the_student_sees(report)
     render_report(shown, Console(highlight=False, soft_wrap=False))
+    return 0
+
+
+def _checks(options: argparse.Namespace) -> int:
+    from wakelab.checking import specs_in
+    from wakelab.grade import plan_of
+    from wakelab.labs import checkout_root, load_lab
+    from wakelab.report import Visibility
+    from wakelab.running import checks_of
+
+    root = checkout_root()
+    lab = load_lab(root, options.lab)
+    folder = checks_of(root, lab)
+    plan = plan_of(lab, folder, points_of(options.points))
+    specs = [plan.applied(spec) for spec in specs_in(folder)]
+    wide = max(len(spec.id) for spec in specs)
+    for spec in specs:
+        notes = [f"only with {spec.mode}"] if spec.mode else []
+        if plan.visibility(spec) is not Visibility.VISIBLE:
+            notes.append("hidden until due")
+        note = f"  ({', '.join(notes)})" if notes else ""
+        print(f"{spec.points:>6}  {spec.id:<{wide}}  {spec.title}{note}")
+    print(f"{sum(spec.points for spec in specs):>6}  in all")
     return 0
 
 
