@@ -3,7 +3,7 @@
 The checks bring points of their own. A lab's `lab.toml`, or a file of the instructor's, changes
 them:
 
-    hidden = ["two-quick"]
+    hidden = ["levels"]
 
     [points]
     one-line = 20
