@@ -212,9 +212,8 @@ def test_an_unknown_format_is_told() -> None:
 
 
 def test_prairielearn_takes_no_more_than_1_mb() -> None:
-    story = tuple("x" * 300 for _ in range(200))
     checks = [
-        CheckResult(f"c{number}", "t", Verdict.WRONG, 0, 1, seen="\ud800" * 4000, story=story)
+        CheckResult(f"c{number}", "t", Verdict.WRONG, 0, 1, seen="\x01" * 4000)
         for number in range(400)
     ]
     text = made(make_report("08", "t", "s", checks), "prairielearn")
@@ -370,7 +369,7 @@ def test_nothing_ends_a_fence(text: str) -> None:
     assert not any(line.strip().startswith(fence) for line in body)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.text())
 @example("/etc/passwd")
 @example("a/../../x")
