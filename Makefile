@@ -18,6 +18,9 @@ LEVEL = Og
 ALL =
 # Anything here: `make grade` sweeps pairs of presses, too.
 PAIRS =
+# A mutant or a right solution, for `make campaign`; anything in QEMU10: on QEMU 10, too.
+ONLY =
+QEMU10 =
 # Anything here: fewer runs in `make bench`.
 QUICK =
 # The folder or archive with a class's submissions, for `make class`; where its results go (empty:
@@ -36,14 +39,14 @@ FORMAT =
 REPORT =
 # Anything here: foreign code runs without the sandbox.
 TRUST =
-export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK PAIRS POINTS REPORT FORMAT TRUST
+export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK PAIRS ONLY QEMU10 POINTS REPORT FORMAT TRUST
 export SUBMISSIONS OUT JOBS SCHEDULER
 
 # Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
 export PYTHONUTF8 = 1
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.PHONY: demo grade report script sweep replay debug class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
+.PHONY: campaign demo grade report script sweep replay debug class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
 .DEFAULT_GOAL := help
 
 # -P: what lies in the current folder is not importable by accident.
@@ -137,6 +140,10 @@ C_FILES = $(sort $(wildcard lab/board/*.c lab/async/*.c lab/[0-9]*/*.c solution/
     qemu/sweep/*.c))
 CROSS_CC = arm-none-eabi-gcc -mcpu=cortex-m3 -mthumb -std=c11 -ffreestanding -Ilab/board -Ilab/async \
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+
+## The sweep against every mutant and every right solution; takes an hour: [ONLY=ack-late] [LEVEL=Os] [QEMU10=1]
+campaign: $(READY) $(if $(QEMU10),qemu10)
+	@$(PY) grader/tests/campaign.py $${ONLY:+--only "$$ONLY"} $(if $(filter command% environment%,$(origin LEVEL)),--level "$$LEVEL") $${QEMU10:+--qemu10}
 
 ## Put the Python into the agreed format
 format: $(READY)

@@ -76,7 +76,7 @@ SLICE = (
     "relaxed-release",
 )
 SLICE_RIGHT = ("basepri", "looks-until-nothing", "turbo-waker")
-SLICE_FIRSTS = 8
+SLICE_FIRSTS = 4
 """First presses of the slice, spread over the window; the campaign takes all of them."""
 
 PR_SET_PDEATHSIG = 1
@@ -517,6 +517,11 @@ def make_jobs(
     ]
 
 
+def both_qemus() -> tuple[str, str]:
+    """The commands of the QEMU in use and of QEMU 10."""
+    return "", shlex.quote(str(QEMU_10))
+
+
 def differences(results: Iterable[Result]) -> list[str]:
     """Programs that are not the same on every QEMU that they were swept on."""
     first: dict[tuple[str, str], Result] = {}
@@ -557,7 +562,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.qemu10 and not QEMU_10.exists():
         parser.error("QEMU 10 is not there: make qemu10")
     levels = options.level or (SLICE_LEVELS if options.slice else LEVELS)
-    qemus = ("", shlex.quote(str(QEMU_10))) if options.qemu10 else ("",)
+    qemus = both_qemus() if options.qemu10 else ("",)
     few = options.slice
 
     def expected(result: Result) -> Killed:
