@@ -14,7 +14,7 @@ from conftest import Bench
 from lab08 import MUTANTS, POLL, RIGHT, Changes, build
 
 from wakebench import core
-from wakebench.board import Board, Ended, Points
+from wakebench.board import Board, Ended, Ending, Points
 from wakebench.decode import Decoder, Masks
 from wakebench.explore import explore
 from wakebench.line import Line, line_of, wire_of
@@ -160,3 +160,20 @@ def test_exploring_leaves_the_board_as_it_was(board: Board) -> None:
     assert start is not None
     explore(board, start.address, "SELECT")
     assert story() == before
+
+
+def test_a_record_that_is_full_ends_the_run(bench: Bench) -> None:
+    board = bench("spinner")
+    records = []
+    for _ in range(3):
+        board.reset()
+        with pytest.raises(Ended) as ended, board.recording(5000) as lines:
+            board.wait_asleep()
+        assert ended.value.ending is Ending.LOOP
+        records.append(lines[:4000])
+    assert len(records[1]) == 4000 and records[1] == records[2]
+    assert {line.pc for line in records[1][-40:]} == {line.pc for line in records[1][-4:]}
+    board.reset()
+    with pytest.raises(Ended) as ended:
+        board.wait_asleep()
+    assert "2000000 instructions" in str(ended.value), "a limit ends with its record"

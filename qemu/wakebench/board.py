@@ -561,15 +561,16 @@ class Board:
         return self._here
 
     @contextmanager
-    def recording(self) -> Iterator[list[Registers]]:
+    def recording(self, limit: int = 0) -> Iterator[list[Registers]]:
         """Fills the list, when the block ends, with the registers before each instruction that was
         executed in it, what the bench executes included, and with where the program stands then.
-        What comes after the last stop of a run that ended is not in it."""
+        What comes after the last stop of a run that ended is not in it; but with a `limit` a run
+        that goes on for so many instructions ends as a loop, and all those are."""
         self._check_ended()
         found: list[Registers] = []
         lines: list[Registers] = []
         try:
-            with self._core.recording(self._here) as lines:
+            with self._core.recording(self._here, limit) as lines:
                 yield found
         finally:
             found += executed(lines, self._entries)
@@ -741,6 +742,8 @@ class Board:
                 self._end(Ending.DIED, self._core.last_words())
             if stop.why is Why.WATCHDOG:
                 self._end_in_loop()
+            if stop.why is Why.FULL:
+                self._end(Ending.LOOP, "as many instructions as are recorded")
             if "watch" not in stop.reply:
                 return
             self._count_stop()

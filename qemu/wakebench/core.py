@@ -43,6 +43,9 @@ MRS_R0_PRIMASK = 0x8010_F3EF
 PATIENCE_S = 0.2
 """How long the core may run without a sign before it is suspected. Affects speed, no verdict."""
 
+GLANCE_S = 0.01
+"""How often to look whether a limited record is full. Affects speed, no verdict."""
+
 FASTEST_HOST = 1e9
 """Instructions a second that no host emulates (seen: 1e8). A run that cost QEMU so little processor
 time that even such a host had not spent the budget needs no second look."""
@@ -159,11 +162,12 @@ class Core:
         self._qtest.write_word(SCRATCH, word)
 
     @contextmanager
-    def recording(self, here: Registers) -> Iterator[list[Registers]]:
+    def recording(self, here: Registers, limit: int = 0) -> Iterator[list[Registers]]:
         """Fills the list, when the block ends, with the registers before each instruction that was
-        executed in it; see Recorder. The core stands at `here`."""
+        executed in it; see Recorder. The core stands at `here`. With a `limit` a run is spent when
+        it has executed so many instructions without a stop, and perhaps some more."""
         lines: list[Registers] = []
-        self._recorder.start(here)
+        self._recorder.start(here, limit)
         try:
             yield lines
         finally:
@@ -283,18 +287,31 @@ class Core:
         After WATCHDOG only `registers`, `read`, `step`, `rewind` and `reset` make sense.
         """
         before = self._machine.cpu_s()
-        stop = self._probe.run(PATIENCE_S)
+        stop = self._run()
         if stop is None:
             stop = self._probe.interrupt()
-        if stop.why is Why.INTERRUPTED or (stop.why is Why.BREAK and self._took_long(before)):
+        if stop.why is Why.INTERRUPTED and self._recorder.is_full():
+            stop = Stop(Why.FULL, stop.reply)
+        elif stop.why is Why.INTERRUPTED or (stop.why is Why.BREAK and self._took_long(before)):
             self._recorder.pause()
             stop = self._convict()
         registers = self._registers_after(stop)
-        if stop.why is Why.BREAK:
+        if stop.why in (Why.BREAK, Why.FULL):
             self._recorder.stopped(registers)
         self._journal.append(_Go(stop.why, registers.pc))
         self.ran_out = stop.why is Why.WATCHDOG
         return stop, registers
+
+    def _run(self) -> Stop | None:
+        """As long as the host has patience, or until the record is full."""
+        if not self._recorder.limit:
+            return self._probe.run(PATIENCE_S)
+        stop = self._probe.run(GLANCE_S)
+        for _ in range(round(PATIENCE_S / GLANCE_S)):
+            if stop is not None or self._recorder.is_full():
+                break
+            stop = self._probe.wait(GLANCE_S)
+        return stop
 
     def _took_long(self, before: float) -> bool:
         if self._recorder.on:  # which takes time, and counts

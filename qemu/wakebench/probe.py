@@ -81,6 +81,7 @@ class Why(Enum):
     BREAK = "breakpoint, watchpoint or step"
     INTERRUPTED = "the probe asked it to"
     WATCHDOG = "the watchdog counted down"
+    FULL = "enough was recorded"
     GONE = "QEMU ended"
 
 
@@ -228,6 +229,10 @@ class Probe:
     def run(self, patience_s: float) -> Stop | None:
         """Run to the next stop; None if there was none for `patience_s` (the core still runs)."""
         self._send(b"c")
+        return self._stop(patience_s)
+
+    def wait(self, patience_s: float) -> Stop | None:
+        """Wait on for the stop that `run` has not seen."""
         return self._stop(patience_s)
 
     def interrupt(self) -> Stop:

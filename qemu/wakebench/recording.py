@@ -16,15 +16,17 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Container, Iterator, Sequence
+import sys
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from wakebench.errors import BenchError
 from wakebench.probe import Probe, Registers
 
 REGISTERS = 17
-LINE = 17 * 13
-"""Bytes of the log for an instruction, or more."""
+_FORMAT = f">{REGISTERS}I"
+LINE, LONGEST_LINE = 17 * 13, 17 * 13 + 64
+"""Bytes of the log for an instruction, at least and at most."""
 _VALUE = re.compile(rb"=([0-9a-f]{8})")
 _UNKNOWN = "unknown command"
 EXC_RETURN = 0xF
@@ -41,14 +43,16 @@ class Recorder:
         self._since = 0
         self._parts: list[tuple[int, int, Registers]] = []
         self.on = False
+        self.limit = 0
 
-    def start(self, here: Registers) -> None:
-        """Record from now on; the core stands at `here`."""
+    def start(self, here: Registers, limit: int = 0) -> None:
+        """Record from now on; the core stands at `here`. `limit`: when the record is full, in
+        instructions since the last stop; 0: never."""
         if not self._word:
             self._set_up()
         os.truncate(self._file, 0)
         self._since, self._parts = 0, []
-        self.on = True
+        self.on, self.limit = True, limit
         self._switch("on")
         self.stopped(here)
 
@@ -81,6 +85,10 @@ class Recorder:
         """How many instructions have been executed since the last stop, or a few more."""
         return (self._size() - self._since) // LINE
 
+    def is_full(self) -> bool:
+        """Whether there is a limit, and more than that has been executed since the last stop."""
+        return 0 < self.limit < self.count()
+
     def pause(self) -> None:
         """Forget what came since the last stop, and leave out what comes: that run is to be done
         again. Undone by `go_on`."""
@@ -96,22 +104,27 @@ class Recorder:
     def stop(self) -> list[Registers]:
         """End the recording: what the core and the bench executed from `start` to the last stop, in
         order, and where the core stands."""
-        self.on = False
         self._switch("off")
-        text = self._file.read_bytes()
+        most = self.limit or sys.maxsize
+        self.on, self.limit = False, 0
         lines: list[Registers] = []
-        for start, end, here in self._parts:
-            lines += _parse(text[start:end])
-            lines.append(here)
+        with self._file.open("rb") as log:
+            for start, end, here in self._parts:
+                log.seek(start)
+                lines += _parse(log.read(min(end - start, most * LONGEST_LINE)))[:most]
+                lines.append(here)
         return lines
 
 
-def _parse(text: bytes) -> Iterator[Registers]:
+def _parse(text: bytes) -> list[Registers]:
+    """Whole lines; what is left at the end belongs to one that was cut."""
     values = bytes.fromhex(b"".join(_VALUE.findall(text)).decode("ascii"))
-    if len(values) % (4 * REGISTERS):
+    whole = len(values) // (4 * REGISTERS)
+    if text.count(b"XPSR=") not in (whole, whole + 1):
         raise BenchError("QEMU's log of registers is not as expected")
-    for registers in struct.iter_unpack(f">{REGISTERS}I", values):
-        yield Registers(registers)
+    return [
+        Registers(each) for each in struct.iter_unpack(_FORMAT, values[: whole * 4 * REGISTERS])
+    ]
 
 
 def executed(lines: Sequence[Registers], entries: Container[int]) -> list[Registers]:

@@ -143,7 +143,7 @@ class Walker:
         """Have the board run, and go to the beginning of its record. A run that ends otherwise is
         walked as far as it goes; the end of that walk raises."""
         try:
-            with self.board.recording() as lines:
+            with self.board.recording(2 * STEPS) as lines:
                 run()
         except (Ended, Unmet) as problem:
             self._problem = problem
