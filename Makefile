@@ -95,6 +95,7 @@ debug: $(READY)
 ## Grade a class, as a platform exports it: SUBMISSIONS=folder-or-archive [LAB=08] [OUT=folder] [POINTS=file] [JOBS=4] [SCHEDULER=tcp://...]
 class: $(READY)
 	@if [ -z "$$SUBMISSIONS" ]; then echo "Say which: make class SUBMISSIONS=folder-or-archive" >&2; exit 2; fi; \
+	if [ -n "$$SCHEDULER" ]; then sh grader/setup.sh dask || exit 2; fi; \
 	$(PY) -m wakelab class $(TRUSTED) --lab "$$LAB" $${OUT:+--out "$$OUT"} $${JOBS:+--jobs "$$JOBS"} $${POINTS:+--points "$$POINTS"} \
 	    $${SCHEDULER:+--scheduler "$$SCHEDULER"} "$$SUBMISSIONS"
 
@@ -193,7 +194,7 @@ endif
 $(READY): requirements.lock pyproject.toml .venv/bin/python
 	@sh grader/setup.sh
 
-.venv/ready-tests: $(READY)
+.venv/ready-tests: $(READY) requirements-dask.lock
 	@sh grader/setup.sh tests
 
 # A dangling link counts as missing, so a Python that went away is noticed here.

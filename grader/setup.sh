@@ -3,6 +3,7 @@
 #
 #   grader/setup.sh           what it takes to use wakelab
 #   grader/setup.sh tests     and what its own tests need
+#   grader/setup.sh dask      and what a class graded on a Dask cluster needs, at both ends
 #   grader/setup.sh qemu10    QEMU 10 beside the system's, in .cache/qemu-10 (Debian 12 only)
 #   grader/setup.sh python    only print the Python that .venv is made with
 #
@@ -168,6 +169,15 @@ finish() {
     mv .venv/ready.new .venv/ready
 }
 
+# Beside what is there already, and only when it has changed since.
+dask() {
+    wanted=$(cksum <requirements-dask.lock)
+    [ "$(cat .venv/ready-dask 2>/dev/null)" = "$wanted" ] && return
+    say "putting the Python packages of requirements-dask.lock into .venv, too"
+    pip install --require-hashes -r requirements-dask.lock
+    printf '%s\n' "$wanted" >.venv/ready-dask
+}
+
 # ---- QEMU 10 --------------------------------------------------------------------------------------
 
 # Unpacks QEMU 10 from Debian's backports into .cache/qemu-10, with lists and sources of its own:
@@ -226,9 +236,9 @@ fetch_qemu10() (
 
 job=${1:-use}
 case $job in
-use | tests | qemu10) ;;
+use | tests | dask | qemu10) ;;
 python) find_python || no_python; exit ;;
-*) stop "usage: grader/setup.sh [tests | qemu10 | python]" ;;
+*) stop "usage: grader/setup.sh [tests | dask | qemu10 | python]" ;;
 esac
 
 # Two set-ups at once: the second waits, then finds everything done.
@@ -241,6 +251,7 @@ fi
 
 case $job in
 use) packages use; venv ;;
-tests) packages tests; venv; touch .venv/ready-tests ;;
+tests) packages tests; venv; dask; touch .venv/ready-tests ;;
+dask) packages use; venv; dask ;;
 qemu10) qemu10 ;;
 esac

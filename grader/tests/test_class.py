@@ -53,27 +53,26 @@ class Class:
         for source in STUDENTS:
             hand_in(self.submissions / source.partition("/")[2], source)
 
-    def start(self) -> subprocess.Popen[str]:
-        options = ["--out", str(self.out), "--cache", str(self._cache), "--jobs", "2"]
+    @property
+    def environment(self) -> dict[str, str]:
+        """By which whatever the command starts is known, and where it works."""
+        return {"TMPDIR": str(self._place), "WAKELAB_TEST": self._mark}
+
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        options = ["--out", str(self.out), "--cache", str(self._cache), "--jobs", "2", *more]
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "wakelab", "class", *options, str(self.submissions)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={
-                **os.environ,
-                "PYTHONUTF8": "1",
-                "TMPDIR": str(self._place),
-                "COLUMNS": "200",
-                "WAKELAB_TEST": self._mark,
-            },
+            env={**os.environ, **self.environment, "PYTHONUTF8": "1", "COLUMNS": "200"},
             text=True,
             encoding="utf-8",
             start_new_session=True,
         )
 
-    def run(self) -> tuple[int, str]:
-        process = self.start()
+    def run(self, *more: str) -> tuple[int, str]:
+        process = self.start(*more)
         output, _ = process.communicate(timeout=PATIENCE_S)
         return process.returncode, output
 

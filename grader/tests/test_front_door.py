@@ -76,6 +76,7 @@ class Machine:
         for name in ["Makefile", "grader/setup.sh", "grader/doctor.sh"]:
             self.write(name, (ROOT / name).read_text(encoding="utf-8"))
         self.write("requirements.lock", "# nothing\n")
+        self.write("requirements-dask.lock", "# nothing\n")
         self.write(
             "pyproject.toml",
             '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'

@@ -105,7 +105,12 @@ def _grade(
 
 
 def _pool(wish: Wish, assignment: Assignment) -> Pool:
-    return LocalPool(wish.jobs or cores())
+    if not wish.scheduler:
+        return LocalPool(wish.jobs or cores())
+    from wakelab.classes.cluster import DaskPool
+
+    wanted = assignment
+    return DaskPool(wish.scheduler, wanted.lab, wanted.fingerprint, wanted.trust)
 
 
 def cores() -> int:
