@@ -12,10 +12,12 @@ SUBMISSION =
 SCRIPT =
 # The id of a schedule, from a report, for `make replay` and `make debug`.
 ID =
-# What `make sweep` tries: singles or pairs; at which level; ALL=1: every place.
+# What `make sweep` tries: singles, pairs or triples; at which level; ALL=1: every place; INTERRUPTS:
+# what else strikes, with commas (UP,tick).
 MODE = pairs
 LEVEL = Og
 ALL =
+INTERRUPTS =
 # Anything here: `make grade` sweeps pairs of presses, too.
 PAIRS =
 # A mutant or a right solution, for `make campaign`; anything in QEMU10: on QEMU 10, too.
@@ -39,7 +41,7 @@ FORMAT =
 REPORT =
 # Anything here: foreign code runs without the sandbox.
 TRUST =
-export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL QUICK PAIRS ONLY QEMU10 POINTS REPORT FORMAT TRUST
+export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL INTERRUPTS QUICK PAIRS ONLY QEMU10 POINTS REPORT FORMAT TRUST
 export SUBMISSIONS OUT JOBS SCHEDULER
 
 # Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
@@ -78,9 +80,9 @@ script: $(READY)
 	@if [ -z "$$SCRIPT" ]; then echo "Say which: make script SCRIPT=file [LAB=08] [SUBMISSION=folder]" >&2; exit 2; fi; \
 	$(PY) -m wakelab script $(TRUSTED) --lab "$$LAB" $${SUBMISSION:+--submission "$$SUBMISSION"} "$$SCRIPT"; $(CALM)
 
-## Press before every instruction: [LAB=08] [SUBMISSION=folder] [MODE=singles] [LEVEL=Os] [ALL=1]
+## Press before every instruction: [LAB=08] [SUBMISSION=folder] [MODE=singles|triples] [LEVEL=Os] [ALL=1] [INTERRUPTS=UP,tick]
 sweep: $(READY)
-	@$(PY) -m wakelab sweep $(TRUSTED) --lab "$$LAB" --mode "$$MODE" --level "$$LEVEL" $${ALL:+--all} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+	@$(PY) -m wakelab sweep $(TRUSTED) --lab "$$LAB" --mode "$$MODE" --level "$$LEVEL" $${ALL:+--all} $${INTERRUPTS:+--interrupts "$$INTERRUPTS"} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
 ## Run one schedule of presses again, step by step: ID=from-a-report [SUBMISSION=folder]
 replay: $(READY)

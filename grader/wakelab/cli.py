@@ -95,7 +95,17 @@ def _parser() -> argparse.ArgumentParser:
 
     sweep = commands.add_parser("sweep", help="press before every instruction of a program")
     sweep.add_argument("--lab", default="08", help="number of the lab (08)")
-    sweep.add_argument("--mode", choices=("singles", "pairs"), default="pairs")
+    sweep.add_argument(
+        "--mode",
+        choices=("singles", "pairs", "triples"),
+        default="pairs",
+        help="how many presses (pairs); three of them: at selected places",
+    )
+    sweep.add_argument(
+        "--interrupts",
+        help="what else strikes, if not what the lab says: UP, DOWN, LEFT, RIGHT, SELECT, tick;"
+        " several with commas",
+    )
     sweep.add_argument("--level", choices=("O0", "Og", "O2", "Os"), default="Og")
     sweep.add_argument("--all", action="store_true", help="every place, not one for each class")
     sweep.add_argument("submission", nargs="?", type=Path, help="folder with the files (yours)")
@@ -188,24 +198,32 @@ def _script(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from wakelab.explore import explore
+    from wakelab.explore import Wanted, explore
     from wakelab.labs import checkout_root, load_lab
 
     root = checkout_root()
     lab = load_lab(root, options.lab)
     folder = options.submission or lab.directory
-    pairs = options.mode == "pairs"
-    clean = explore(
-        root,
-        lab,
-        folder,
-        options.level,
-        _console(),
-        confinement_of(root, folder, options),
-        pairs=pairs,
-        every=options.all,
-    )
+    wanted = Wanted(options.mode, options.all, _interrupts(options.interrupts))
+    confinement = confinement_of(root, folder, options)
+    clean = explore(root, lab, folder, options.level, _console(), confinement, wanted)
     return FULL if clean else NOT_FULL
+
+
+def _interrupts(said: str | None) -> tuple[str, ...] | None:
+    """Names with commas. Raises UserError."""
+    from wakelab.labs import INTERRUPTS
+
+    if not said:
+        return None
+    names = tuple(said.split(","))
+    for name in names:
+        if name not in INTERRUPTS:
+            raise UserError(
+                f"{name!r} is no interrupt that can be swept",
+                next_step=f"of {' '.join(INTERRUPTS)}",
+            )
+    return names
 
 
 def _replay(options: argparse.Namespace) -> int:

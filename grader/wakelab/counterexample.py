@@ -7,7 +7,7 @@ from contextlib import suppress
 from wakebench.image import Image
 from wakebench.sweep import Moment, Place, SweepError
 from wakelab.checking import Finding
-from wakelab.schedule import Schedule
+from wakelab.schedule import Schedule, tell_interrupt
 from wakelab.shared import unprotected
 from wakelab.subject import Subject
 
@@ -48,7 +48,10 @@ def _place(subject: Subject, level: str, place: Place, number: int) -> list[str]
     line = image.line(place.pc)
     where = f"{line.file}:{line.line}" if line else name
     times = _TIMES.get(place.nth, f", time {place.nth}")
-    told = [f"press {number} comes {_SAID[place.moment]} {place.pc:x} in {name} ({where}){times}:"]
+    what = tell_interrupt(place.interrupt, subject.button).removeprefix("a ")
+    what = f"{what} {number}" if what == "press" else f"{what} ({number})"
+    when = f"{_SAID[place.moment]} {place.pc:x} in {name} ({where}){times}"
+    told = [f"{what} comes {when}:"]
     before, at = instructions_around(image, place.pc)
     if before:
         told.append(f"      {before}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wakelab.errors import UserError
-from wakelab.schedule import Schedule, go_to_last
+from wakelab.schedule import Schedule, go_to_last, tell_interrupt
 from wakelab.subject import Subject
 
 if TYPE_CHECKING:
@@ -32,9 +32,11 @@ def debug(schedule: Schedule, subject: Subject, console: Console) -> bool:
             "no GDB for the board was found",
             next_step="sudo apt-get install gdb-multiarch",
         )
-    test = go_to_last(schedule, subject)
-    test.board.press(test.button)
-    console.print(f"{schedule.id}: press {len(schedule.places)} has just come.", markup=False)
+    strikes = go_to_last(schedule, subject)
+    last, test = schedule.places[-1].interrupt, strikes.test
+    strikes.strike(last)
+    what = tell_interrupt(last, test.button)
+    console.print(f"{schedule.id}: {what} ({len(schedule.places)}) has just come.", markup=False)
     with tempfile.TemporaryDirectory(prefix="wakelab-") as folder:
         path = Path(folder) / "gdb"
         listener = socket.socket(socket.AF_UNIX)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,22 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be searched: a mode of SWEEP_MODES; every place, or one for each class; and what
+    strikes, if not what the lab says."""
+
+    mode: str
+    every: bool = False
+    interrupts: tuple[str, ...] | None = None
+
+    def others(self, button: str) -> tuple[str, ...] | None:
+        """What strikes beside the lab's button."""
+        if self.interrupts is None:
+            return None
+        return tuple(name for name in dict.fromkeys(self.interrupts) if name != button)
+
+
 def explore(
     root: Path,
     lab: Lab,
@@ -34,21 +51,23 @@ def explore(
     level: str,
     console: Console,
     confinement: Confinement,
-    *,
-    pairs: bool,
-    every: bool,
+    wanted: Wanted,
 ) -> bool:
     """Search, and show the first counterexample that is confirmed. Whether there was none."""
     with built(root, lab, folder, level, confinement) as subject:
-        swept = _search(subject, level, console, pairs=pairs, every=every)
+        swept = _search(subject, level, console, wanted)
         _say_what_was_done(swept, console)
-        if pairs and not swept.failing:
+        if wanted.mode != "singles" and not swept.failing:
             _say_what_is_shared(subject, level, console)
         for schedule in schedules(swept, lab.number):
             confirmed = confirm(schedule, subject)
             if confirmed is not None:
                 _show(*confirmed, subject, console)
                 return False
+    try:
+        swept.expect_whole()
+    except SweepError as missed:
+        raise UserError(f"nothing can be said: {missed}", next_step="make doctor") from missed
     if swept.failing:
         console.print("Found inside, but nothing of it is seen from outside: no finding.")
     else:
@@ -56,7 +75,7 @@ def explore(
     return True
 
 
-def _search(subject: Subject, level: str, console: Console, *, pairs: bool, every: bool) -> Swept:
+def _search(subject: Subject, level: str, console: Console, wanted: Wanted) -> Swept:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
 
@@ -64,15 +83,25 @@ def _search(subject: Subject, level: str, console: Console, *, pairs: bool, ever
         TextColumn("sweeping"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("first presses, {task.fields[runs]} runs"),
+        TextColumn("beginnings, {task.fields[runs]} runs"),
     )
+    machines = 1 if wanted.mode == "singles" else os.cpu_count() or 1
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         try:
-            with Search(subject, level, os.cpu_count() or 1 if pairs else 1) as search:
-                told = _progress(bar)
-                return search.pairs(every=every, progress=told) if pairs else search.singles()
+            with Search(subject, level, machines, wanted.others(subject.button)) as search:
+                return _carry_out(search, wanted, _progress(bar))
         except SweepError as unfit:
             raise UserError(f"the program cannot be swept: {unfit}") from unfit
+
+
+def _carry_out(search: Search, wanted: Wanted, told: Progress) -> Swept:
+    match wanted.mode:
+        case "singles":
+            return search.singles()
+        case "pairs":
+            return search.pairs(every=wanted.every, progress=told)
+        case _:
+            return search.triples(progress=told)
 
 
 def _progress(bar: Bar) -> Progress:

@@ -18,7 +18,8 @@ TRACE_ROLES = ("poll", "wake", "register", "notify")
 
 _KEYS = ("title", "files", "builds_on", "trace", "press", "sweep", "points", "hidden")
 _FOLDER = re.compile(r"(\d\d)-[a-z0-9]+(?:-[a-z0-9]+)*")
-SWEEP_MODES = ("singles", "pairs")
+SWEEP_MODES = ("singles", "pairs", "triples")
+INTERRUPTS = (*BUTTONS, "tick")
 
 _NUMBER = re.compile(r"\d\d")
 _FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.[ch]")
@@ -30,13 +31,16 @@ class SweepPlan:
     """What of a lab is swept.
 
     window  the C function at whose first call the window begins; it ends with the sleep after it
-    modes   "singles", "pairs": what a grading does
+    modes   of SWEEP_MODES: what a grading does
     limit   instructions after the last press in which the program must have settled
+    others  of INTERRUPTS: what strikes beside the lab's button. What it does is the program's own
+            business; but no press of the lab's button may get lost by it, and none be made of it
     """
 
     window: str
     modes: tuple[str, ...]
     limit: int
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -245,7 +249,7 @@ class _Reader:
             return None
         if not isinstance(table, dict):
             raise self.error("'sweep' must be a table", "write: [sweep]")
-        self.only(("window", "modes", "limit"), table, "sweep.")
+        self.only(("window", "modes", "limit", "interrupts"), table, "sweep.")
         window, modes, limit = (table.get(key) for key in ("window", "modes", "limit"))
         if not isinstance(window, str) or not _IDENTIFIER.fullmatch(window):
             raise self.error(f"'sweep.window' is {window!r}", "name a C function")
@@ -253,4 +257,16 @@ class _Reader:
             raise self.error(f"'sweep.modes' is {modes!r}", f"a list of {', '.join(SWEEP_MODES)}")
         if not isinstance(limit, int) or isinstance(limit, bool) or not 0 < limit <= 1_000_000:
             raise self.error(f"'sweep.limit' is {limit!r}", "a number of instructions")
-        return SweepPlan(window, tuple(modes), limit)
+        button = self.press_button()
+        others = table.get("interrupts", [button])
+        if not isinstance(others, list) or set(others) - set(INTERRUPTS) or button not in others:
+            raise self.error(
+                f"'sweep.interrupts' is {others!r}",
+                f"a list of {', '.join(INTERRUPTS)}, the lab's button {button} among them",
+            )
+        without = dict.fromkeys(name for name in others if name != button)
+        return SweepPlan(window, tuple(modes), limit, tuple(without))
+
+    def press_button(self) -> str:
+        """The lab's button."""
+        return (self.press() or {}).get("button", "SELECT")

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from wakebench.board import Ended, Unmet
+from wakebench.board import Board, Ended, Unmet
+from wakebench.sweep import INTERRUPTS, TICK, Place
 from wakebench.sweep import Moment as At
-from wakebench.sweep import Place
 from wakelab.checking import Finding
 from wakelab.errors import UserError
 from wakelab.moments import Moment, press_and_judge
@@ -20,7 +20,9 @@ from wakelab.press import PressTest, is_ready
 from wakelab.subject import Subject
 
 _MARKS = {At.BOUNDARY: "", At.BEFORE_SLEEP: "b", At.ASLEEP: "s"}
-_ID = re.compile(r"(\d\d)-(O0|Og|O2|Os)-([0-9a-f]+\.\d+[bs]?)(?:-([0-9a-f]+\.\d+[bs]?))?")
+_NAMES = {name: name.upper() for name in INTERRUPTS}
+_WORD = r"([0-9a-f]+)\.(\d+)([bs]?)([A-Z]*)"
+_ID = re.compile(rf"(\d\d)-(O0|Og|O2|Os)((?:-{_WORD}){{1,3}})")
 
 NEIGHBOURS = (0, 1, -1)
 """Inside and outside may count a place differently by one, where the core comes to it masked."""
@@ -28,7 +30,8 @@ NEIGHBOURS = (0, 1, -1)
 
 @dataclass(frozen=True)
 class Schedule:
-    """One or two presses at exact places, at one optimisation level of one lab."""
+    """One to three presses, or other interrupts, at exact places, at one optimisation level of one
+    lab."""
 
     lab: str
     level: str
@@ -37,7 +40,9 @@ class Schedule:
     @property
     def id(self) -> str:
         """The schedule in a word, for `make replay ID=...`: it holds all there is to know."""
-        words = (f"{p.pc:x}.{p.nth}{_MARKS[p.moment]}" for p in self.places)
+        words = (
+            f"{p.pc:x}.{p.nth}{_MARKS[p.moment]}{_NAMES.get(p.interrupt, '')}" for p in self.places
+        )
         return "-".join((self.lab, self.level, *words))
 
 
@@ -45,19 +50,22 @@ def parse_id(text: str) -> Schedule:
     """The schedule with that id. Raises UserError."""
     found = _ID.fullmatch(text.strip())
     if found is None:
-        raise UserError(
-            f"{text!r} is not the id of a schedule",
-            next_step="copy it from the report; it looks like 08-Og-9a2.1 or 08-Og-9a2.1-b04.2",
-        )
-    lab, level, *words = found.groups()
-    return Schedule(lab, level, tuple(_place(word) for word in words if word))
+        raise _no_id(text)
+    places = []
+    for pc, nth, mark, name in re.findall(_WORD, found[3]):
+        interrupt = next((known for known, said in _NAMES.items() if said == name), "")
+        if name and not interrupt:
+            raise _no_id(text)
+        moment = next(moment for moment, known in _MARKS.items() if known == mark)
+        places.append(Place(int(pc, 16), moment, int(nth), interrupt))
+    return Schedule(found[1], found[2], tuple(places))
 
 
-def _place(word: str) -> Place:
-    mark = word[-1] if word[-1] in "bs" else ""
-    moment = next(moment for moment, known in _MARKS.items() if known == mark)
-    address, nth = word.rstrip("bs").split(".")
-    return Place(int(address, 16), moment, int(nth))
+def _no_id(text: str) -> UserError:
+    return UserError(
+        f"{text!r} is not the id of a schedule",
+        next_step="copy it from the report; it looks like 08-Og-9a2.1 or 08-Og-9a2.1-b04.2",
+    )
 
 
 def confirm(schedule: Schedule, subject: Subject) -> tuple[Schedule, Finding] | None:
@@ -86,9 +94,15 @@ def play(schedule: Schedule, subject: Subject) -> Finding | None:
     Raises Unmet where the program does not come to one of the places.
     """
     test = PressTest(subject, subject.board(schedule.level))
+    strikes = Strikes(test)
     try:
-        start = _go_to_last(test, schedule, subject)
-        press_and_judge(test, _moment(test, start), again=len(schedule.places) > 1)
+        start = _go_to_last(strikes, schedule, subject)
+        if any(place.interrupt for place in schedule.places):
+            _strike_and_judge(strikes, schedule.places[-1])
+        else:
+            strikes.release(test.button)
+            moment = _moment(test, start)
+            press_and_judge(test, moment, again=len(schedule.places) > 1)
     except Ended as ended:
         return test.explain(ended)
     except Finding as finding:
@@ -96,40 +110,86 @@ def play(schedule: Schedule, subject: Subject) -> Finding | None:
     return None
 
 
-def go_to_last(schedule: Schedule, subject: Subject) -> PressTest:
+class Strikes:
+    """Presses of any button, and ticks, on the board of a test. A button that is down is released
+    just before it is pressed again, and no sooner."""
+
+    def __init__(self, test: PressTest) -> None:
+        self.test = test
+        self._down: set[str] = set()
+
+    def strike(self, interrupt: str = "") -> None:
+        """Strike where the program stands: one of INTERRUPTS, or nothing for the lab's button."""
+        button = interrupt or self.test.button
+        if interrupt == TICK:
+            self.test.board.tick()
+            return
+        self.release(button)
+        self._down.add(button)
+        if button == self.test.button:
+            self.test.strike()
+        else:
+            self.test.board.press(button)
+
+    def release(self, button: str) -> None:
+        """Release a button, if it is down."""
+        if button in self._down:
+            self._down.discard(button)
+            self.test.board.release(button)
+
+
+def _strike_and_judge(strikes: Strikes, last: Place) -> None:
+    """What is not the lab's button owes no line; but the presses before it keep theirs, and one
+    that comes when all is over is answered as ever."""
+    test = strikes.test
+    strikes.strike(last.interrupt)
+    test.settle()
+    test.compare(f"{tell_interrupt(last.interrupt, test.button)} had come in between")
+    strikes.strike()
+    test.settle()
+    test.compare(f"pressed once more, after {tell_interrupt(last.interrupt, test.button)}")
+
+
+def tell_interrupt(interrupt: str, button: str) -> str:
+    """What strikes, in words."""
+    if interrupt == TICK:
+        return "a tick"
+    return f"a press of {interrupt}" if interrupt and interrupt != button else "a press"
+
+
+def go_to_last(schedule: Schedule, subject: Subject) -> Strikes:
     """Press as the schedule says, but for the last press: the program stands where that comes.
 
     Raises Unmet where the program does not come to one of the places.
     """
-    test = PressTest(subject, subject.board(schedule.level))
-    _go_to_last(test, schedule, subject)
-    return test
+    strikes = Strikes(PressTest(subject, subject.board(schedule.level)))
+    _go_to_last(strikes, schedule, subject)
+    return strikes
 
 
-def _go_to_last(test: PressTest, schedule: Schedule, subject: Subject) -> int:
+def _go_to_last(strikes: Strikes, schedule: Schedule, subject: Subject) -> int:
     """As `go_to_last`; returns the number of the event with which the window begins."""
-    board = test.board
+    board = strikes.test.board
     board.wait_symbol(subject.lab.sweep.window if subject.lab.sweep else subject.lab.trace["poll"])
     start = len(board.trace)
-    for number, place in enumerate(schedule.places):
-        if number:
-            test.strike()
-        _go_to(test, place, at_start=not number)
-        if number:
-            board.release(test.button)
+    *before, last = schedule.places
+    for number, place in enumerate(before):
+        _go_to(board, place, at_start=not number)
+        strikes.strike(place.interrupt)
+    _go_to(board, last, at_start=not before)
     return start
 
 
-def _go_to(test: PressTest, place: Place, *, at_start: bool) -> None:
+def _go_to(board: Board, place: Place, *, at_start: bool) -> None:
     if place.moment is At.BEFORE_SLEEP:
-        test.board.wait_before_sleep()
+        board.wait_before_sleep()
         return
     if place.moment is At.ASLEEP:
-        test.board.wait_asleep()
+        board.wait_asleep()
         return
-    here = at_start and test.board.pc == place.pc
+    here = at_start and board.pc == place.pc
     for _ in range(place.nth - here):
-        test.board.wait_address(place.pc)
+        board.wait_address(place.pc, awake=True)
 
 
 def _moment(test: PressTest, start: int) -> Moment:

@@ -15,11 +15,24 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from wakebench.board import Board, Ended, Unmet
-from wakebench.footprint import TraceError, chosen, coverage
-from wakebench.sweep import Outcome, Place, Placement, Sweep, SweepError, Window, build_harness
+from wakebench.exceptions import FIRST_IRQ
+from wakebench.explore import trace_window
+from wakebench.footprint import Exploration, TraceError, WindowTrace, chosen, coverage
+from wakebench.sweep import (
+    TICK,
+    Outcome,
+    Place,
+    Placement,
+    Sweep,
+    SweepError,
+    Window,
+    build_harness,
+    priority_register,
+    ranked,
+)
 from wakebench.trace import Kind
 from wakelab.labs import checkout_root
-from wakelab.press import PressTest
+from wakelab.press import NVIC_ISER, PressTest
 from wakelab.schedule import Schedule
 from wakelab.subject import Subject
 
@@ -27,16 +40,17 @@ SHOWN = 32
 """Failing placements that are tried from outside before the search is called unconfirmed."""
 
 Progress = Callable[[int, int, int], None]
-"""Told after each first press: how many are done, how many there are, runs so far."""
+"""Told after each first strike, or each first two: how many are done, how many there are, runs so
+far."""
 
 
 @dataclass(frozen=True)
 class Swept:
     """What a search came to.
 
-    boundaries  places for one press: boundaries that an interrupt can come at, and the sleep
-    pairs       places for a second press, over all first ones; 0 where only singles were asked for
-    failing     places, one press or two, at which the program did not do what it must
+    boundaries  places for one strike, over all interrupts: boundaries, and the sleep
+    later       places for a second strike, and a third, over all before them
+    failing     places, one to three, at which the program did not do what it must
     statement   what was explored, in words
     coverage    percent of the boundaries that the independent trace has, and the search met
     masked      addresses of masked accesses to the port: to be tried from outside
@@ -47,7 +61,7 @@ class Swept:
 
     level: str
     boundaries: int
-    pairs: int
+    later: int
     runs: int
     failing: int
     found: tuple[tuple[Place, ...], ...]
@@ -59,21 +73,31 @@ class Swept:
     @property
     def places(self) -> int:
         """Placements tried."""
-        return self.boundaries + self.pairs
+        return self.boundaries + self.later
 
-
-class ClockRuns(SweepError):
-    """Ticks come between the presses, and the sweep does not place them yet: nobody's fault."""
+    def expect_whole(self) -> None:
+        """Raises SweepError where boundaries were missed, so that nothing can be said of them."""
+        if self.coverage < 100:
+            raise SweepError(
+                f"the sweep met only {self.coverage:.0f} % of the program's boundaries"
+            )
 
 
 class Search:
     """The machines of the search of one program at one level. Close it, or use it in a `with`.
 
     Uses the subject's board at that level, too: not while a check is in the middle of a run on it.
-    Raises SweepError where the program cannot be swept.
+    `others`: what strikes beside the lab's button, if not what the lab says; where the program's
+    clock runs its tick is always among them. Raises SweepError where the program cannot be swept.
     """
 
-    def __init__(self, subject: Subject, level: str, machines: int) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        level: str,
+        machines: int,
+        others: Collection[str] | None = None,
+    ) -> None:
         plan = subject.lab.sweep
         if plan is None:
             raise SweepError("the lab declares no window to sweep")
@@ -84,9 +108,10 @@ class Search:
         self._plan = plan
         self._subject = subject
         self._start = start.address
-        self._prepared = False
+        self._others = tuple(plan.others if others is None else others)
+        self._trace: WindowTrace | None = None
         self._seconds = 0.0
-        self._found: list[Placement] | None = None
+        self._found: dict[str, list[Placement]] = {}
         self._owned = ExitStack()
         harness = build_harness(checkout_root() / ".cache")
         image = subject.image(level)
@@ -110,89 +135,181 @@ class Search:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def singles(self) -> Swept:
-        """One press, at every boundary."""
-        found = self._singles()
-        failing = [(p.place,) for p in found if p.outcome is not Outcome.OK]
-        statement = f"{len(found)} boundaries, all explored"
-        return self._swept([], failing, statement, self._seconds)
+    # -- before ----------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Watch one press on the subject's board; `singles` and `pairs` do it if nobody has."""
-        if self._prepared:
+        """Watch one press, and the window, on the subject's board; the searches do it if nobody
+        has."""
+        if self._trace is not None:
             return
-        test = PressTest(self._subject, self._subject.board(self._level))
+        board = self._subject.board(self._level)
         try:
-            told = told_addresses(test)
+            told = told_addresses(PressTest(self._subject, board))
         except (Ended, Unmet) as never:
             raise SweepError(f"the program does not come to rest: {never}") from never
-        if test.board.clock_runs:
-            raise ClockRuns("the program's clock runs; the sweep knows no time")
+        if board.clock_runs and TICK not in self._others:
+            self._others += (TICK,)
+        ranks = ranked(_priorities(board))
+        try:
+            self._trace = trace_window(board, self._start, self._subject.button)
+        except TraceError as lost:
+            raise SweepError(str(lost)) from lost
         for each in self._sweeps:
-            each.tell(told)
-        self._prepared = True
+            each.tell(told, self._others, ranks)
+
+    @property
+    def _interrupts(self) -> tuple[str, ...]:
+        return ("", *self._others)
+
+    def _said(self) -> str:
+        """What strikes, for a statement; nothing where it is the lab's button alone."""
+        names = [self._subject.button, *self._others]
+        return f", for each of {', '.join(names[:-1])} and {names[-1]}" if self._others else ""
+
+    # -- one, two, three -------------------------------------------------------------------------
+
+    def singles(self) -> Swept:
+        """One strike, at every boundary."""
+        found = self._singles()
+        failing = [(p.place,) for p in found if p.outcome is not Outcome.OK]
+        count = len(found) // len(self._interrupts)
+        statement = f"{count} boundaries, all explored{self._said()}"
+        return self._swept([], failing, statement, self._seconds)
 
     def _singles(self) -> list[Placement]:
         self.prepare()
-        if self._found is None:
+        if not self._found:
             began = time.monotonic()
-            self._found = self._sweeps[0].singles()
+            found = {name: self._sweeps[0].singles(interrupt=name) for name in self._interrupts}
             self._seconds = time.monotonic() - began
-            if not any(p.place.pc == self._start for p in self._found):
+            if not any(p.place.pc == self._start for p in found[""]):
                 name = self._plan.window
                 raise SweepError(f"the program never came to {name} with interrupts enabled")
-        return self._found
+            self._found = found
+        return [placement for found in self._found.values() for placement in found]
 
     def pairs(self, *, every: bool = False, progress: Progress | None = None) -> Swept:
-        """Two presses: all placements, or only those that stand for a class of equivalent ones.
-        Where one press alone fails, that is the answer: nobody needs two.
+        """Two strikes: all placements, or only those that stand for a class of equivalent ones.
+        Where one alone fails, that is the answer: nobody needs two.
         """
         singles = self._singles()
         if any(single.outcome is not Outcome.OK for single in singles):
             return self.singles()
+        return self._pairs(every, progress)[0]
+
+    def _pairs(self, every: bool, progress: Progress | None) -> tuple[Swept, list[_Tried]]:
+        explored = self._explored()
+        reduction = explored.reduction
+        # The reduction knows the handlers of the lab's button, and no others.
+        every = every or bool(reduction.gaps) or bool(self._others)
+        only = None if every else reduction.dependent
+        singles = self._singles()
+        firsts = [(p,) for p in (singles if only is None else chosen(singles, only))]
+        began = time.monotonic()
+        results = list(_later(self._sweeps, firsts, only, self._interrupts, progress))
+        searched = time.monotonic() - began
+        whole = f"{len(self._found[''])} boundaries, all explored, two at a time{self._said()}"
+        statement = whole if every else reduction.statement()
+        swept = self._swept(_tried(results), _failing(results), statement, searched)
+        masked = tuple(explored.masked_device_places())
+        return replace(swept, masked=masked), results
+
+    def _explored(self) -> Exploration:
         try:
-            explored = self._subject.exploration(self._level)
+            return self._subject.exploration(self._level)
         except TraceError as lost:
             raise SweepError(str(lost)) from lost
-        reduction = explored.reduction
-        every = every or bool(reduction.gaps)
-        only = None if every else reduction.dependent
-        firsts = singles if only is None else chosen(singles, only)
+
+    def triples(self, *, progress: Progress | None = None) -> Swept:
+        """Three presses of the lab's button, where something that a handler touches is about to
+        happen. Less than all, and the statement says so. Where two fail, that is the answer.
+        """
+        pairs = self.pairs(progress=progress)
+        if pairs.failing:
+            return pairs
+        reduction = self._explored().reduction
+        only = reduction.dependent
         began = time.monotonic()
-        results = list(_seconds(self._sweeps, firsts, only, progress))
-        searched = time.monotonic() - began
-        failing = [
-            (first.place, second.place)
-            for first, seconds in results
-            for second in seconds
-            if second.outcome not in (Outcome.OK, Outcome.UNSAVED)
-        ]
-        whole = f"{len(singles)} boundaries, all explored"
-        tried = [second for _, seconds in results for second in seconds]
-        swept = self._swept(tried, failing, whole if every else reduction.statement(), searched)
+        firsts = [(p,) for p in chosen(self._found[""], only)]
+        seconds = list(_later(self._sweeps, firsts, only, ("",), None))
+        both = [(*before, second) for before, found in seconds for second in found]
+        open_both = [each for each in both if not each[-1].nested]
+        results = list(_later(self._sweeps, open_both, only, ("",), progress))
+        unsaved = len(both) - len(open_both)
+        statement = (
+            f"{pairs.statement}; three presses: {len(firsts)} places for the first,"
+            f" {len(open_both):,} for the first two, all explored: a selection, for the classes"
+            f" are those of two presses; not: a third one after a second one in a handler"
+            f" ({unsaved:,})"
+        )
+        if self._others:
+            statement += f", or three with {' or '.join(self._others)}"
+        failing, tried = _failing(results), _tried(results)
         return replace(
-            swept,
-            coverage=coverage(explored.window, singles).percent,
-            masked=tuple(explored.masked_device_places()),
+            pairs,
+            later=pairs.later + len(tried),
+            runs=_runs(self._sweeps),
+            failing=len(failing),
+            found=tuple(failing[:SHOWN]),
+            statement=statement,
+            seconds=pairs.seconds + time.monotonic() - began,
         )
 
     def _swept(
         self,
-        seconds: Sequence[Placement],
+        later: Sequence[Placement],
         failing: Sequence[tuple[Place, ...]],
         statement: str,
         searched: float,
     ) -> Swept:
+        assert self._trace is not None
+        met = [coverage(self._trace, _anonymous(found)).percent for found in self._found.values()]
         return Swept(
             level=self._level,
-            boundaries=len(self._found or ()),
-            pairs=len(seconds),
+            boundaries=sum(map(len, self._found.values())),
+            later=len(later),
             runs=_runs(self._sweeps),
             failing=len(failing),
             found=tuple(failing[:SHOWN]),
             statement=statement,
             seconds=searched,
+            coverage=min(met, default=0.0),
         )
+
+
+_Tried = tuple[tuple[Placement, ...], list[Placement]]
+"""Strikes that were fixed, and all that were tried after them."""
+
+
+def _tried(results: Sequence[_Tried]) -> list[Placement]:
+    return [last for _, found in results for last in found]
+
+
+def _failing(results: Sequence[_Tried]) -> list[tuple[Place, ...]]:
+    return [
+        tuple(p.place for p in (*before, last))
+        for before, found in results
+        for last in found
+        if last.outcome not in (Outcome.OK, Outcome.UNSAVED)
+    ]
+
+
+def _anonymous(found: Sequence[Placement]) -> list[Placement]:
+    """Without what struck."""
+    return [replace(p, place=replace(p.place, interrupt="")) for p in found]
+
+
+def _priorities(board: Board) -> dict[int, int]:
+    """The priorities of the exceptions that may come, where the program sleeps."""
+    enabled = board.read_word(NVIC_ISER) | board.read_word(NVIC_ISER + 4) << 32
+    exceptions = [FIRST_IRQ + irq for irq in range(48) if enabled >> irq & 1]
+    if board.clock_runs:
+        exceptions.append(FIRST_IRQ - 1)
+    registers = {exception: priority_register(exception) for exception in exceptions}
+    return {
+        exception: board.read_word(address) >> shift & 0xFF
+        for exception, (address, shift) in registers.items()
+    }
 
 
 def sweep_singles(subject: Subject, levels: Sequence[str]) -> list[Swept]:
@@ -236,26 +353,28 @@ def _of_handler(board: Board, enough: Callable[[], bool]) -> list[int]:
     return [r.pc for r in takewhile(lambda registers: registers.exception, executed[:-1])]
 
 
-def _seconds(
+def _later(
     sweeps: Sequence[Sweep],
-    firsts: Sequence[Placement],
+    fixed: Sequence[tuple[Placement, ...]],
     only: Collection[int] | None,
+    interrupts: Sequence[str],
     progress: Progress | None,
-) -> Iterator[tuple[Placement, list[Placement]]]:
-    """For each first press its second ones, in the order of the firsts, on all machines."""
+) -> Iterator[_Tried]:
+    """For each of `fixed` all strikes after it, in the order of `fixed`, on all machines."""
     idle = list(sweeps)
 
-    def work(first: Placement) -> tuple[Placement, list[Placement]]:
+    def work(before: tuple[Placement, ...]) -> _Tried:
         machine = idle.pop()
         try:
-            return first, machine.seconds(first, only)
+            found = [machine.placements(before, only, name) for name in interrupts]
+            return before, [placement for each in found for placement in each]
         finally:
             idle.append(machine)
 
     with ThreadPoolExecutor(len(sweeps)) as pool:
-        for done, result in enumerate(pool.map(work, firsts), 1):
+        for done, result in enumerate(pool.map(work, fixed), 1):
             if progress is not None:
-                progress(done, len(firsts), _runs(sweeps))
+                progress(done, len(fixed), _runs(sweeps))
             yield result
 
 

@@ -59,7 +59,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
     def make(name: str, **defines: str | int) -> Image:
         words = [f"-D{key}={value}" for key, value in defines.items()]
-        key = "_".join([name, *map(str, defines.values())]).replace("/", "_")
+        key = "_".join([name, *words]).replace("/", "_")
         if key not in images:
             elf = folder / f"{key}.elf"
             source = SOURCES / f"{name}.c"

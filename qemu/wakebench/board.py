@@ -367,11 +367,12 @@ class Board:
             raise Unmet(f"a function {name} in the program", "there is none")
         self.wait_address(symbol.address, name)
 
-    def wait_address(self, address: int, name: str = "") -> None:
-        """Run until the core is about to execute the instruction at `address`."""
-        self.wait_any({address}, name or f"0x{address:x}")
+    def wait_address(self, address: int, name: str = "", *, awake: bool = False) -> None:
+        """Run until the core is about to execute the instruction at `address`. `awake`: before it
+        sleeps, so that no time passes."""
+        self.wait_any({address}, name or f"0x{address:x}", awake=awake)
 
-    def wait_any(self, addresses: Collection[int], name: str) -> int:
+    def wait_any(self, addresses: Collection[int], name: str, *, awake: bool = False) -> int:
         """Run until the core is about to execute the instruction at one of `addresses`: which?"""
         if self._here.pc in addresses and self._at is _At.RUNNING:
             self._unexecuted.add(self._key())
@@ -385,18 +386,21 @@ class Board:
                 lambda: self._here.pc in addresses and self._moves != before,
                 f"the program to reach {name}",
                 lambda: "it never did",
+                awake=awake,
             )
         finally:
             if self._ended is None:
                 self._core.remove_breakpoint(*addresses)
         return self._here.pc
 
-    def _run_until(self, done: Callable[[], bool], what: str, seen: Callable[[], str]) -> None:
+    def _run_until(
+        self, done: Callable[[], bool], what: str, seen: Callable[[], str], *, awake: bool = False
+    ) -> None:
         latest = self.ms + self.limits.sleep_ms
         while not done():
             if not self._at_sleep():
                 self._advance()
-            elif self._core.tick_on and self.ms < latest:
+            elif self._core.tick_on and not awake and self.ms < latest:
                 self._pass_ms(1)
             else:
                 raise Unmet(what, f"{seen()}; the program sleeps, and nothing will wake it")
@@ -442,6 +446,17 @@ class Board:
             self._latched.setdefault(where, []).append(level)
         self._note(Kind.EDGE, name, level, edge)
         return edge
+
+    def tick(self) -> None:
+        """A millisecond passes where the program stands: SysTick, if the program has switched it
+        and its interrupt on, becomes pending."""
+        self._check_ended()
+        self.ms += 1
+        if self._core.tick_on:
+            self._core.tick()
+            self._injected = True
+            self._polls = self._same_entries = 0
+        self._note(Kind.TICK, note="" if self._core.tick_on else "nobody waits for it")
 
     def port(self, name: str) -> PortState:
         """The interrupt registers of a pin's port; for diagnosis."""

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from wakebench.errors import BenchError
 from wakebench.exceptions import FIRST_IRQ
-from wakebench.image import Image
+from wakebench.image import Image, Symbol
 from wakebench.machine import Machine, Qemu, Wiring
 from wakebench.pin_names import BUTTONS
 from wakebench.pins import PORT_IRQ, PORTS, Pins
@@ -37,7 +37,7 @@ SHIFT = 7
 """2^7 ns an instruction, a little more than the harness's tick: every boundary is met."""
 
 # The same numbers as in sweep.h and sweep.ld.
-HARNESS_FLASH, HARNESS_SRAM = 0x0003_0000, 0x2000_8000
+HARNESS_FLASH = 0x0003_0000
 FIXED_MAX, SOURCES_MAX, PORTS_MAX = 2, 6, 2
 WFI_MAX, TEXT, RECORDS, IMAGE, MAP = 8, 96, 1024, 4096, 2048
 UNUSED = 0xFFFF_FFFF
@@ -182,7 +182,8 @@ class Sweep:
     def __init__(self, image: Image, window: Window, harness: Path, qemu: Qemu) -> None:
         self._image = image
         self._window = window
-        self._sources = ("", *(name for name in window.others if name != window.button))
+        self._sources = _sources(window)
+        self._ranks: Mapping[int, int] = {}
         self._memory = self._program()
         self._harness = Image(harness)
         self._symbols = {name: self._symbol(name) for name in _SYMBOLS}
@@ -203,9 +204,20 @@ class Sweep:
                 self._probe.patch(address, BKPT)
         self._probe.add_write_watch(self._symbols["sweep_done"])
 
-    def tell(self, told: Collection[int]) -> None:
-        """Set the addresses in the handler at which it has told the task already."""
-        self._window = replace(self._window, told=tuple(told))
+    def tell(
+        self,
+        told: Collection[int],
+        others: Collection[str] | None = None,
+        ranks: Mapping[int, int] | None = None,
+    ) -> None:
+        """What was seen from outside, before the window is opened: the addresses in the handler at
+        which it has told the task already; what else may strike, if not what the window says; and
+        the priorities of the program's exceptions (see `ranked`), if not as it sets them."""
+        if others is None:
+            others = self._window.others
+        self._window = replace(self._window, told=tuple(told), others=tuple(others))
+        self._sources = _sources(self._window)
+        self._ranks = dict(ranks or {})
 
     def close(self) -> None:
         """End the machine."""
@@ -219,10 +231,9 @@ class Sweep:
 
     # -- the window ------------------------------------------------------------------------------
 
-    def open(self, ranks: Mapping[int, int] | None = None) -> None:
+    def open(self) -> None:
         """Start the program, and hold it where it comes to the window: all runs begin there.
-        `placements` does it, if nobody has. `ranks`: priorities of the program's exceptions, seen
-        from outside (see `ranked`). Raises SweepError.
+        `placements` does it, if nobody has. Raises SweepError.
         """
         self._opened = True
         start = self._window.start
@@ -235,16 +246,16 @@ class Sweep:
         self._probe.patch(start, code)
         if result.opened is not Outcome.OK:
             raise SweepError(_not_opened(result, self._image))
-        self._set_priorities(ranks or {})
+        self._set_priorities()
         self._kept = self._constants()
 
-    def _set_priorities(self, ranks: Mapping[int, int]) -> None:
+    def _set_priorities(self) -> None:
         """The program's own priorities stay; but 0 is the harness's."""
         table = bytearray()
         for address in PRIORITY_REGISTERS:
             table += self._qtest.read_word(address).to_bytes(4, "little")
         for exception, at in _priority_bytes():
-            table[at] = ranks.get(exception, max(table[at], HIGHEST))
+            table[at] = self._ranks.get(exception, max(table[at], HIGHEST))
         self._priorities = bytes(table)
         for at, address in enumerate(PRIORITY_REGISTERS):
             word = int.from_bytes(table[4 * at : 4 * at + 4], "little")
@@ -252,16 +263,20 @@ class Sweep:
 
     def _constants(self) -> bytes:
         """What of the harness's memory no job changes."""
-        base = self._qtest.read_block(self._symbols["sweep_base"], BASE)
+        size = self._symbol_of("sweep_base").size
+        base = self._qtest.read_block(self._symbols["sweep_base"], size)
         return self._qtest.read_block(self._vectors, VECTORS) + base
 
     # -- what the harness has to know ------------------------------------------------------------
 
     def _symbol(self, name: str) -> int:
+        return self._symbol_of(name).address
+
+    def _symbol_of(self, name: str) -> Symbol:
         found = self._harness.symbol(name)
         if found is None:
             raise BenchError(f"the sweep's harness has no {name}")
-        return found.address
+        return found
 
     def _call_site(self) -> int:
         call = self._image.symbol("semihosting_call")
@@ -280,7 +295,6 @@ class Sweep:
         for used, most, what in (
             (image.end_of_flash(), HARNESS_FLASH, "bytes of code and constants"),
             (end - start, IMAGE // 2, "bytes of variables"),
-            (end, HARNESS_SRAM, "as the address where its variables end"),
         ):
             if used > most:
                 raise SweepError(
@@ -366,7 +380,7 @@ class Sweep:
         result = self._run(job)
         kept = self._qtest.read_block(self._symbols["sweep_job"], len(job))
         count = result.records
-        if kept != job or self._constants() != self._kept or count > RECORDS:
+        if kept != job or self._constants() != self._kept:
             raise SweepError("the program overwrites memory that is not its own: the sweep's")
         if result.tampered:
             raise SweepError(_changed(result.tampered))
@@ -393,14 +407,18 @@ class Sweep:
             )
         raw = self._qtest.read_block(self._symbols["sweep_result"], 4 * RESULT_WORDS)
         words = struct.unpack(f"<{RESULT_WORDS}I", raw)
+        runs, counts = words[3], words[4 : 4 + OUTCOMES]
         records, full, *places, ended = words[4 + OUTCOMES :]
-        if words[0] >= OUTCOMES or full > 1 or ended > 1:
+        if (
+            not runs == sum(counts) == records <= RECORDS
+            or max(words[0] - OUTCOMES + 2, full, ended) > 1
+        ):
             raise SweepError("the program overwrites memory that is not its own: the sweep's")
         return _Result(
             Outcome(words[0]),
             words[1],
             Tampered(words[2] & 7),
-            words[3],
+            runs,
             records,
             bool(full),
             tuple(places),
@@ -429,8 +447,6 @@ _SYMBOLS = (
     "sweep_records",
     "sweep_base",
 )
-BASE = 4 * 19
-"""Bytes of a saved run (struct saved) without its ports and its memory."""
 
 
 @dataclass(frozen=True)
@@ -447,6 +463,11 @@ class _Result:
     ended: bool
 
 
+def _sources(window: Window) -> tuple[str, ...]:
+    """What may strike, the lab's button first and without a name."""
+    return ("", *(name for name in window.others if name != window.button))
+
+
 def _source(name: str | None, ports: Sequence[str]) -> tuple[int, int]:
     """struct sweep_source."""
     if name is None:
@@ -461,6 +482,14 @@ def _priority_bytes() -> Iterator[tuple[int, int]]:
     for exception in (14, 15, *range(FIRST_IRQ, FIRST_IRQ + 48)):
         if exception not in OURS:
             yield exception, exception - 4
+
+
+def priority_register(exception: int) -> tuple[int, int]:
+    """The word that holds an exception's priority, and how far up in it the byte is."""
+    if exception >= FIRST_IRQ:
+        exception -= FIRST_IRQ
+        return IPR0 + (exception & ~3), 8 * (exception & 3)
+    return SHPR1 + (exception - 4 & ~3), 8 * (exception & 3)
 
 
 def _default_priorities() -> bytes:

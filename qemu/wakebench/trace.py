@@ -20,6 +20,8 @@ class Kind(StrEnum):
     RESET = "reset"
     EDGE = "edge"
     """`name` pin, `value` level, `note` latched, merged or unsensed."""
+    TICK = "tick"
+    """A millisecond has passed while the core was awake: `note` why nothing came of it, or ""."""
     ENTER = "enter"
     """A handler starts: `name` its function, `value` exception number, `pc` what it interrupted."""
     EXIT = "exit"
@@ -122,6 +124,8 @@ def _tell(e: Event) -> str:
             return "reset"
         case Kind.EDGE:
             return f"edge     {e.name} {'1→0' if e.value == 0 else '0→1'}  ({e.note})"
+        case Kind.TICK:
+            return f"tick     {e.note or 'of SysTick'}"
         case Kind.ENTER:
             return f"handler  {e.name} starts"
         case Kind.EXIT:
