@@ -126,6 +126,19 @@ def test_what_a_press_does_is_computed_as_the_machine_does_it(bench: Bench) -> N
     assert len(states) > 10
 
 
+def test_each_record_begins_at_the_beginning_of_its_file(tmp_path: Path, qemu: Qemu) -> None:
+    """A file that grew with every record would come to an end, or hold the wrong one."""
+    image = build(tmp_path / "lab08", "Og", {})
+    with Machine(image.path, qemu) as machine:
+        board = Board(machine, image, Points({}))
+        records, sizes = [], []
+        for _ in range(4):
+            records.append(recorded(board))
+            sizes.append(machine.record.stat().st_size)
+    assert records[1] == records[2] == records[3]
+    assert max(sizes) < 1.1 * min(sizes)
+
+
 def test_a_host_that_is_slow_changes_no_record(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:

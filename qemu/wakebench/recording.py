@@ -49,23 +49,27 @@ class Recorder:
         """Record from now on; the core stands at `here`. `limit`: when the record is full, in
         instructions since the last stop; 0: never."""
         if not self._word:
-            self._set_up()
-        os.truncate(self._file, 0)
+            self._word = self._find_word()
+        self._begin_anew()
         self._since, self._parts = 0, []
         self.on, self.limit = True, limit
         self._switch("on")
         self.stopped(here)
 
-    def _set_up(self) -> None:
-        """Name the file, and find out which word this QEMU has (8.1 gave it a new one)."""
+    def _find_word(self) -> str:
+        """What this QEMU calls it: 8.1 gave it a new name."""
+        for word in ("one-insn-per-tb", "singlestep"):
+            if _UNKNOWN not in self._probe.monitor(f"{word} off"):
+                return word
+        raise BenchError("this QEMU cannot be told to record one instruction at a time")
+
+    def _begin_anew(self) -> None:
+        """Have QEMU write at the beginning of the file: newer ones keep it open, and would go on
+        where they were, unless they are given its name again."""
         name = str(self._file).replace("\\", "\\\\").replace('"', '\\"')
         if said := self._probe.monitor(f'logfile "{name}"').strip():
             raise BenchError(f"QEMU cannot write its log: {said}")
-        for word in ("one-insn-per-tb", "singlestep"):
-            if _UNKNOWN not in self._probe.monitor(f"{word} off"):
-                self._word = word
-                return
-        raise BenchError("this QEMU cannot be told to record one instruction at a time")
+        os.truncate(self._file, 0)
 
     def _switch(self, how: str) -> None:
         self._probe.monitor(f"{self._word} {how}")
