@@ -500,15 +500,16 @@ def make_jobs(
     *,
     checked: Collection[str] = LEVELS,
     few: bool = False,
+    firsts: int = 0,
     qemus: Sequence[str] = ("",),
 ) -> list[Job]:
     """Every program at every level on every QEMU; builds the reference, and the harness, once.
-    `checked`: levels at which the checks look at what the sweep lets pass. `few`: pairs for some of
-    the first presses only, and no checks."""
+    `checked`: levels at which the checks look at what the sweep lets pass. `firsts`: how many first
+    presses of a pair are tried; 0: all. `few`: SLICE_FIRSTS, and no checks."""
     build_harness(CACHE)
     for level in levels:
         build_reference(objects, level)
-    firsts = SLICE_FIRSTS if few else 0
+    firsts = SLICE_FIRSTS if few else firsts
     return [
         Job(program, level, objects, firsts, level in checked and not few, qemu)
         for program in programs
@@ -548,6 +549,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--right", action="store_true", help="the right solutions only")
     parser.add_argument("--slice", action="store_true", help="the few that CI runs")
     parser.add_argument("--qemu10", action="store_true", help="on QEMU 10, too, and compare")
+    parser.add_argument(
+        "--firsts", type=int, default=0, metavar="N", help="so many first presses of a pair (all)"
+    )
     parser.add_argument("--workers", type=int, default=0, help="processes (one for each core)")
     options = parser.parse_args(arguments)
     mutants = {} if options.right else {mutant.id: mutant for mutant in load_mutants()}
@@ -563,7 +567,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("QEMU 10 is not there: make qemu10")
     levels = options.level or (SLICE_LEVELS if options.slice else LEVELS)
     qemus = both_qemus() if options.qemu10 else ("",)
-    few = options.slice
+    how = {"few": options.slice, "firsts": options.firsts, "qemus": qemus}
 
     def expected(result: Result) -> Killed:
         known = mutants.get(result.id)
@@ -573,10 +577,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="wakelab-campaign-") as name:
             folder = Path(name)
-            jobs = make_jobs(wrong, levels, folder, few=few, qemus=qemus)
+            jobs = make_jobs(wrong, levels, folder, **how)
             # The checks see the right ones at one level, as in a grading.
-            main_level = (MAIN_LEVEL,)
-            jobs += make_jobs(right, levels, folder, checked=main_level, few=few, qemus=qemus)
+            jobs += make_jobs(right, levels, folder, checked=(MAIN_LEVEL,), **how)
             return _show(jobs, run_jobs(jobs, options.workers), expected, {p.id for p in right})
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
