@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import re
@@ -20,14 +21,19 @@ from wakebench.image import Image
 from wakebench.machine import Qemu
 from wakebench.pin_names import BUTTONS
 from wakelab.bench import bench, table_of
-from wakelab.benchmarks import confined, determinism, grading, share, size, way
+from wakelab.benchmarks import classes, confined, determinism, grading, share, size, way
 from wakelab.benchmarks.bare import Bare, device_of
 from wakelab.benchmarks.host import describe_host
 from wakelab.benchmarks.reference import LAB, Reference, built_reference
 from wakelab.benchmarks.row import Row, part
+from wakelab.classes.intake import take_in
+from wakelab.classes.job import Job
+from wakelab.classes.pool import LocalPool
 from wakelab.confinement import NoSandbox
 from wakelab.errors import InfraError
 from wakelab.labs import checkout_root, load_lab
+from wakelab.points import NO_CHANGES
+from wakelab.submission import unreadable
 
 ROOT = checkout_root()
 
@@ -40,6 +46,50 @@ def no_step() -> None:
 def reference() -> Iterator[Reference]:
     with built_reference(ROOT) as built:
         yield built
+
+
+# -- a class --------------------------------------------------------------------------------------
+
+
+def test_a_class_is_mixed_and_no_two_are_alike(tmp_path: Path) -> None:
+    lab = load_lab(ROOT, LAB)
+    corpus = ROOT / "grader" / "corpus" / lab.slug
+    classes.make_class(lab, corpus, tmp_path, 30)
+    intake = take_in(lab, (lab,), tmp_path)
+    assert len(intake.entries) == 30
+    sound = [entry for entry in intake.entries if entry.submission.problem is None]
+    assert len(sound) == 30 - classes.BROKEN == len({each.submission.sha256 for each in sound})
+    right = {path.name for path in (corpus / "right").iterdir()}
+    assert len([each for each in sound if each.name[4:] in right]) == len(sound) // 5
+    with pytest.raises(InfraError, match="corpus is not there"):
+        classes.make_class(lab, tmp_path / "nowhere", tmp_path, 30)
+
+
+def test_the_memory_is_that_of_a_grading_process() -> None:
+    with LocalPool(1) as pool, classes._Watch(os.getpid()) as watch:
+        list(pool.grade([Job("08", (), NO_CHANGES, "f", unreadable("a", "b", "c"), False)]))
+        deadline = time.monotonic() + 20
+        while not watch.most_mb and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert 10 < watch.most_mb < 1000
+
+
+def test_a_class_that_is_not_graded_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(InfraError, match="exit code 2") as caught:
+        classes._run(load_lab(ROOT, LAB), tmp_path / "nowhere", tmp_path / "place")
+    assert "cannot be opened" in caught.value.next_step
+
+
+def test_rows_of_a_class() -> None:
+    run = classes.Run
+    measured = classes.Classes(200, run(80, 150, 60), run(3.1, 1, 0), run(20, 0, 0), None, 9, 2)
+    rows = {row.what: row for row in classes.classes_rows(measured)}
+    assert rows["a class of 200"].verdict == "ok" and rows["a class of 200"].target == 80
+    assert rows["the same again"].verdict == "not"
+    assert rows["results of 9 gradings under load"].verdict == "not"
+    assert rows["Dask : local pool"].verdict == ""
+    there = classes.classes_rows(dataclasses.replace(measured, cluster=run(24, 0, 0)))
+    assert {row.what: row.verdict for row in there}["Dask : local pool"] == "not"
 
 
 # -- the sandbox ---------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wakelab.benchmarks import confined, determinism, grading, share, size, way
+from wakelab.benchmarks import classes, confined, determinism, grading, share, size, way
 from wakelab.benchmarks.host import describe_host
 from wakelab.benchmarks.reference import LAB, Reference, built_reference
 from wakelab.benchmarks.row import Row, Step
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def bench(root: Path, console: Console, quick: bool = False) -> None:
     """Measure, and print one table. `quick` repeats only the gradings of the last measure less
-    often: the times stay comparable. Raises UserError, BenchError where something is missing."""
+    often, and grades a smaller class: the times stay comparable. Raises
+    UserError, BenchError where something is missing."""
     with built_reference(root) as reference:
         host = describe_host(reference.qemu, reference.toolchain.version)
         for line in host.lines():
@@ -42,6 +43,8 @@ def _measure(reference: Reference, console: Console, quick: bool) -> list[Row]:
         rows += grading.grading_rows(grading.measure_grading(reference.root, LAB, step), LAB)
         step = _task(progress, "with and without the sandbox", confined.STEPS)
         rows += confined.confined_rows(confined.measure_confined(reference.root, LAB, step))
+        step = _task(progress, "a class", classes.STEPS)
+        rows += classes.classes_rows(classes.measure_classes(reference.root, LAB, quick, step))
         step = _task(progress, "bench and bare QEMU", share.RUNS)
         rows += share.share_rows(share.measure_share(reference, share.RUNS, step))
         step = _task(progress, "from the interrupt to the task", len(reference.levels))

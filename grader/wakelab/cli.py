@@ -132,7 +132,11 @@ def _parser() -> argparse.ArgumentParser:
     class_.set_defaults(run=_class)
 
     bench = commands.add_parser("bench", help="measure speed and size")
-    bench.add_argument("--quick", action="store_true", help="10 gradings instead of 100 at the end")
+    bench.add_argument(
+        "--quick",
+        action="store_true",
+        help="a smaller class, fewer gradings",
+    )
     bench.set_defaults(run=_bench)
     return parser
 
