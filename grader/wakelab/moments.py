@@ -112,15 +112,30 @@ def press_and_judge(test: PressTest, moment: Moment, *, again: bool) -> None:
     in_poll = "poll" in test.board.open_roles
     test.strike()
     pressed_at = len(test.board.trace) - 1
+    left_open = bool(test.board.trace[pressed_at].exception) and _leaves_open(test)
     test.settle()
     try:
         test.compare(f"pressed {tell_moment(test, moment)}")
     except Finding as finding:
         since = test.board.trace.since(pressed_at)
-        why = _why_lost(test, moment, since, in_poll=in_poll, again=again)
+        why = _why_lost(test, moment, since, in_poll=in_poll, again=again, left_open=left_open)
         if test.lines >= test.presses or why is None:
             raise
         raise _lost(test, moment, finding, why, pressed_at) from finding
+
+
+def _leaves_open(test: PressTest) -> bool:
+    """Whether the handler that is at work returns with the pin unmasked."""
+    board = test.board
+    pressed = len(board.trace)
+    try:
+        while not any(e.kind is Kind.EXIT for e in board.trace.since(pressed)):
+            board.wait_events(len(board.trace) + 1)
+    except Ended as ended:
+        raise test.explain(ended) from ended
+    except Unmet:
+        return False  # it sleeps in the handler
+    return test.armed
 
 
 def _lost(test: PressTest, moment: Moment, finding: Finding, why: Why, at: int) -> Finding:
@@ -154,9 +169,16 @@ def tell_moment(test: PressTest, moment: Moment) -> str:
 
 
 def _why_lost(
-    test: PressTest, moment: Moment, since: list[Event], *, in_poll: bool, again: bool
+    test: PressTest,
+    moment: Moment,
+    since: list[Event],
+    *,
+    in_poll: bool,
+    again: bool,
+    left_open: bool,
 ) -> Why | None:
     """From what happened since the press; None where that is no question of the moment.
+    left_open: it came in a handler, which then left the pin unmasked.
 
     Relies on the order of `hardest_last`.
     """
@@ -169,7 +191,7 @@ def _why_lost(
             return None
         return _init_forgets() if moment.ready else _cleared_in_poll()
     if press.exception and again:
-        return _late_mask()
+        return _one_bit_memory() if left_open else _late_mask()
     woken = called("woken", since)
     if not woken:
         return _why_nobody_woken(moment, since) if in_poll else None

@@ -18,7 +18,7 @@ from wakelab.sweeping import Search, Swept, schedules, sweep_singles
 
 @check(
     "A press before every instruction",
-    points=20,
+    points=10,
     needs=["first-wait", "two-quick"],
     mode="singles",
 )
@@ -30,7 +30,7 @@ def check_singles(subject: Subject) -> None:
 
 
 @check(
-    "What it shares with the interrupt is protected", points=0, needs=["singles"], mode="singles"
+    "What it shares with the interrupt is protected", points=5, needs=["singles"], mode="singles"
 )
 def check_sharing(subject: Subject) -> None:
     """No object that both the interrupt and the task touch is left without protection."""
@@ -39,7 +39,7 @@ def check_sharing(subject: Subject) -> None:
         raise finding_of(found, subject, MAIN_LEVEL)
 
 
-@check("Two presses, before any two instructions", points=0, needs=["singles"], mode="pairs")
+@check("Two presses, before any two instructions", points=5, needs=["singles"], mode="pairs")
 def check_pairs(subject: Subject) -> None:
     """Two presses, each at every boundary that matters of the wait and of all that follows."""
     with Search(subject, MAIN_LEVEL, machines=1) as search:
