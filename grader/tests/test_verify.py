@@ -179,6 +179,9 @@ def test_another_tool_explains_nothing_away(honest: Report) -> None:
     verification = compare(to_json(other).encode(), other, honest)
     assert [each.path for each in verification.differences] == ["versions.qemu"]
     assert "That alone explains" in printed(verification)
+    assert "Nothing else differs" in printed(verification)
+    better = replace(other, points=100)
+    assert "Nothing else differs" not in printed(compare(to_json(better).encode(), better, honest))
 
 
 @pytest.mark.parametrize(

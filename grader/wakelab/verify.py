@@ -141,9 +141,12 @@ def _explained(differences: tuple[Difference, ...]) -> Iterator[str]:
     paths = [each.path for each in differences]
     if "hashes.submission" in paths:
         yield "The report is about another submission than this one."
-    if any(path.startswith(("versions.", "hashes.grader", "hashes.lab")) for path in paths):
+    tools = [path.startswith(("versions.", "hashes.grader", "hashes.lab")) for path in paths]
+    if any(tools):
         yield "Another wakelab, or other tools, made the report. That alone explains"
         yield "nothing away: verify with the versions that it names, to know the rest."
+    if all(tools):
+        yield "Nothing else differs: verdicts, points and traces are the same here."
 
 
 _ORDER = ("schema", "lab", "versions", "hashes", "modes", "verdict", "points", "max_points")
