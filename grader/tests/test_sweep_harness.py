@@ -126,7 +126,7 @@ def _look(
     own.mkdir()
     elf = campaign.build_program(program, own, folder, LEVEL)
     image = Image(elf)
-    with campaign._subject(program, elf) as subject:
+    with campaign._subject(campaign.Job(program, LEVEL, folder), elf) as subject:
         start = image.symbol(at)
         assert start is not None
         told = told_addresses(PressTest(subject, subject.board()))
