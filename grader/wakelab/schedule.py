@@ -7,16 +7,17 @@ grading build, by the probe, with the pins driven from outside; what counts is w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from wakebench.board import Board, Ended, Unmet
 from wakebench.sweep import INTERRUPTS, TICK, Place
 from wakebench.sweep import Moment as At
-from wakelab.checking import Finding
+from wakelab.checking import Finding, counted
 from wakelab.errors import UserError
 from wakelab.moments import Moment, press_and_judge
 from wakelab.press import PressTest, is_ready
+from wakelab.report import Verdict
 from wakelab.subject import Subject
 
 _MARKS = {At.BOUNDARY: "", At.BEFORE_SLEEP: "b", At.ASLEEP: "s"}
@@ -97,8 +98,9 @@ def play(schedule: Schedule, subject: Subject) -> Finding | None:
     strikes = Strikes(test)
     try:
         start = _go_to_last(strikes, schedule, subject)
-        if any(place.interrupt for place in schedule.places):
-            _strike_and_judge(strikes, schedule.places[-1])
+        others = dict.fromkeys(place.interrupt for place in schedule.places if place.interrupt)
+        if others:
+            _strike_and_judge(strikes, schedule.places[-1], others)
         else:
             strikes.release(test.button)
             moment = _moment(test, start)
@@ -138,16 +140,30 @@ class Strikes:
             self.test.board.release(button)
 
 
-def _strike_and_judge(strikes: Strikes, last: Place) -> None:
+def _strike_and_judge(strikes: Strikes, last: Place, others: Collection[str]) -> None:
     """What is not the lab's button owes no line; but the presses before it keep theirs, and one
     that comes when all is over is answered as ever."""
     test = strikes.test
-    strikes.strike(last.interrupt)
-    test.settle()
-    test.compare(f"{tell_interrupt(last.interrupt, test.button)} had come in between")
-    strikes.strike()
-    test.settle()
-    test.compare(f"pressed once more, after {tell_interrupt(last.interrupt, test.button)}")
+    what = " and ".join(tell_interrupt(other, test.button) for other in others)
+    try:
+        strikes.strike(last.interrupt)
+        test.settle()
+        test.compare(f"with {what} at that moment")
+        strikes.strike()
+        test.settle()
+        test.compare(f"pressed once more, after {what}")
+    except Finding as finding:
+        if test.lines >= test.presses:
+            raise
+        raise Finding(
+            Verdict.LOST_WAKE,
+            finding.expected,
+            f"{counted(test.lines, 'line')}; the program sleeps, and the press is lost",
+            why=f"A press alone is answered. With {what} it is not: the two get into each other's"
+            " way.",
+            hint="What does the other handler write that a press needs, too, and in how many"
+            " instructions does it?",
+        ) from finding
 
 
 def tell_interrupt(interrupt: str, button: str) -> str:
