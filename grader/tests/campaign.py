@@ -414,11 +414,15 @@ class _Search:
 
     def _pairs(
         self, singles: Sequence[Placement], limit: int
-    ) -> Iterable[tuple[Placement, list[Placement]]]:
+    ) -> Iterator[tuple[Placement, list[Placement]]]:
+        """By brute force; and where that is for some of the first presses only, reduced, too."""
         step = max(1, len(singles) // limit) if limit else 1
         if self._comparison:
-            return self._comparison.pairs(singles, step)
-        return ((first, self._sweep.seconds(first)) for first in singles[::step])
+            yield from self._comparison.pairs(singles, step)
+            if limit:
+                yield from self._comparison.reduced_pairs(singles)
+        else:
+            yield from ((first, self._sweep.seconds(first)) for first in singles[::step])
 
     def _note(self, placements: Sequence[Placement]) -> None:
         self.digest.update(repr(placements).encode())

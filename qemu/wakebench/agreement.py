@@ -94,6 +94,13 @@ class Comparison:
             if bool(first_failure(brute)) != bool(first_failure(reduced)):
                 self.problems.append(f"{name}its representative says otherwise")
 
+    def reduced_pairs(
+        self, singles: Sequence[Placement]
+    ) -> Iterator[tuple[Placement, list[Placement]]]:
+        """Two presses, as the reduced sweep tries them."""
+        for index in sorted(set(representatives(singles, self._dependent))):
+            yield singles[index], self._seconds(singles[index])
+
     def _seconds(self, first: Placement) -> list[Placement]:
         if first not in self._reduced:
             self._reduced[first] = self.sweep.seconds(first, self._dependent)
