@@ -103,7 +103,8 @@ class Screen:
             self._line("")
             self._line("most frequent mistakes", "dim")
             for mistake in summary.mistakes[:_MISTAKES]:
-                self._line(f"{mistake.students:>5}  {mistake.diagnosis:<22} {mistake.check}")
+                name, check = safe_text(mistake.diagnosis, 40), safe_text(mistake.check)
+                self._line(f"{mistake.students:>5}  {name:<22} {check}")
         self._to_look_at(intake, graded, uncached)
         self._line("")
         for label, name in (
