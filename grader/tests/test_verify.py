@@ -105,14 +105,19 @@ def test_an_honest_report_is_the_same_from_another_folder(
     assert "the same" in said and "'alice'" in said and "'bob'" in said
 
 
-def test_the_modes_that_were_asked_for_are_part_of_the_grading(tmp_path: Path) -> None:
-    report = grade(ROOT, LAB, LAB.directory, CONFINEMENT, ["pairs"])
+def test_the_modes_that_were_asked_for_are_part_of_the_grading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert LAB.sweep is not None
+    narrow = replace(LAB, sweep=replace(LAB.sweep, modes=("singles",)))
+    monkeypatch.setattr("wakelab.verify.load_lab", lambda *_: narrow)
+    report = grade(ROOT, narrow, LAB.directory, CONFINEMENT, ["pairs"])
     assert report.modes == ("pairs",)
     path = written(report, tmp_path / "r.json")
     assert verify(ROOT, path, LAB.directory, CONFINEMENT).same
     path = written(replace(report, modes=()), path)
-    paths = [each.path for each in verify(ROOT, path, LAB.directory, CONFINEMENT).differences]
-    assert any(each.startswith("checks[") for each in paths)
+    told = verify(ROOT, path, LAB.directory, CONFINEMENT).differences
+    assert any(each.path.startswith("checks[") for each in told)
 
 
 # ---- forged --------------------------------------------------------------------------------------
