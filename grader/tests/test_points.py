@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -225,13 +226,26 @@ def test_the_checks_are_listed_with_what_they_are_worth(
     listed = capsys.readouterr().out
     specs = specs_in(checks_of(ROOT, LAB))
     assert [line.split()[1] for line in listed.splitlines()[:-1]] == [spec.id for spec in specs]
-    assert listed.splitlines()[-1].split()[0] == str(sum(spec.points for spec in specs))
-    assert "only with pairs" in listed and "hidden" not in listed
+    assert listed.splitlines()[-1] == "   100  in all"
+    assert "only with" not in listed and "hidden" not in listed
     points = file_of(tmp_path, 'hidden = ["warnings"]\n[points]\nwarnings = 77\n')
     assert main(["checks", "--points", str(points)]) == 0
     (line,) = [each for each in capsys.readouterr().out.splitlines() if "warnings" in each]
     assert line.split()[0] == "77" and "hidden until due" in line
     assert main(["checks", "--points", str(file_of(tmp_path, 'hidden = ["x"]'))]) == 2
+
+
+def test_what_is_only_checked_when_asked_for_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert LAB.sweep is not None
+    narrow = replace(LAB, sweep=replace(LAB.sweep, modes=("singles",)))
+    monkeypatch.setattr("wakelab.labs.load_lab", lambda *_: narrow)
+    assert main(["checks"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    (pairs,) = [line for line in listed if "only with --pairs" in line]
+    rest = [int(line.split()[0]) for line in listed[:-1] if line is not pairs]
+    assert listed[-1] == f"{sum(rest):>6}  in all"
 
 
 def test_a_wrong_file_of_points_leaves_no_report(

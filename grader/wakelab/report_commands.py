@@ -129,13 +129,17 @@ def _checks(options: argparse.Namespace) -> int:
     plan = plan_of(lab, folder, points_of(options.points))
     specs = [plan.applied(spec) for spec in specs_in(folder)]
     wide = max(len(spec.id) for spec in specs)
+    own = lab.sweep.modes if lab.sweep else ()
+    total = 0
     for spec in specs:
-        notes = [f"only with {spec.mode}"] if spec.mode else []
+        asked = bool(spec.mode) and spec.mode not in own
+        notes = [f"only with --{spec.mode}, and in no sum without"] if asked else []
+        total += 0 if asked else spec.points
         if plan.visibility(spec) is not Visibility.VISIBLE:
             notes.append("hidden until due")
         note = f"  ({', '.join(notes)})" if notes else ""
         print(f"{spec.points:>6}  {spec.id:<{wide}}  {spec.title}{note}")
-    print(f"{sum(spec.points for spec in specs):>6}  in all")
+    print(f"{total:>6}  in all")
     return 0
 
 
