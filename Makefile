@@ -18,8 +18,8 @@ MODE = pairs
 LEVEL = Og
 ALL =
 INTERRUPTS =
-# Anything here: `make grade` sweeps pairs of presses, too.
-PAIRS =
+# What a grading sweeps on top of what the lab says: triples.
+SWEEP =
 # A mutant or a right solution, for `make campaign`; anything in QEMU10: on QEMU 10, too.
 ONLY =
 QEMU10 =
@@ -41,7 +41,7 @@ FORMAT =
 REPORT =
 # Anything here: foreign code runs without the sandbox.
 TRUST =
-export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL INTERRUPTS QUICK PAIRS ONLY QEMU10 POINTS REPORT FORMAT TRUST
+export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL INTERRUPTS QUICK SWEEP ONLY QEMU10 POINTS REPORT FORMAT TRUST
 export SUBMISSIONS OUT JOBS SCHEDULER
 
 # Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
@@ -67,9 +67,9 @@ demo: $(READY)
 
 ##@ The exercises
 
-## Grade your work: [LAB=08] [SUBMISSION=folder] [PAIRS=1: two presses, too] [STRICT=1: fail unless full marks]
+## Grade your work: [LAB=08] [SUBMISSION=folder] [SWEEP=triples] [STRICT=1: fail unless full marks]
 grade: $(READY)
-	@$(PY) -m wakelab grade $(TRUSTED) --lab "$$LAB" $${PAIRS:+--pairs} $${POINTS:+--points "$$POINTS"} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+	@$(PY) -m wakelab grade $(TRUSTED) --lab "$$LAB" $${SWEEP:+--sweep "$$SWEEP"} $${POINTS:+--points "$$POINTS"} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
 ## Show the last report again, or give it a platform's shape: [LAB=08] [FORMAT=gradescope; list: which there are]
 report: $(READY)

@@ -88,9 +88,9 @@ def test_wishes_are_baked_in_only_when_asked_for(checkout: Path, packed: bytes) 
     assert plain["arguments"] == b"--lab\n08\n" and "points.toml" not in plain
     points = checkout.parent / "points.toml"
     points.write_text("[points]\nhost = 7\n")
-    wish = Autograder(points, pairs=True, trust=True)
+    wish = Autograder(points, sweep=("triples",), trust=True)
     asked = members(pack(checkout, load_lab(checkout, "08"), wish))
-    assert asked["arguments"] == b"--lab\n08\n--pairs\n--trust-this-code\n"
+    assert asked["arguments"] == b"--lab\n08\n--sweep\ntriples\n--trust-this-code\n"
     assert asked["points.toml"] == points.read_bytes()
 
 

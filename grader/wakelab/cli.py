@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from wakelab import __version__
 from wakelab.errors import UserError
 from wakelab.report_commands import add_report_commands, points_of, surroundings_of
+from wakelab.sweep_option import SWEEP_MODES, add_sweep
 from wakelab.trust_option import add_trust, confinement_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument(
         "submission", nargs="?", type=Path, help="folder with the files, or a checkout (yours)"
     )
-    grade.add_argument("--pairs", action="store_true", help="sweep pairs of presses, too")
+    add_sweep(grade)
     grade.add_argument(
         "--out", type=Path, help="folder for report.json and junit.xml (build/reports/LAB)"
     )
@@ -97,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--lab", default="08", help="number of the lab (08)")
     sweep.add_argument(
         "--mode",
-        choices=("singles", "pairs", "triples"),
+        choices=SWEEP_MODES,
         default="pairs",
         help="how many presses (pairs); three of them: at selected places",
     )
@@ -124,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     class_.add_argument("--out", type=Path, help="folder for results (build/class/LAB-NAME)")
     class_.add_argument("--cache", type=Path, help="folder for known reports (.cache/reports)")
     class_.add_argument("--jobs", type=int, default=0, help="gradings at once (one for each core)")
-    class_.add_argument("--pairs", action="store_true", help="sweep pairs of presses, too")
+    add_sweep(class_)
     class_.add_argument("--points", type=Path, help="what the checks are worth (a TOML file)")
     class_.add_argument("--scheduler", default="", help="a Dask scheduler's address: tcp://…")
     class_.add_argument("submissions", type=Path, help="folder or archive with all submissions")
@@ -161,11 +162,10 @@ def _grade(options: argparse.Namespace) -> int:
     surroundings = surroundings_of(root, lab.number)
     for shape in shapes:
         require_variables(shape, surroundings)
-    modes = ("pairs",) if options.pairs else ()
     folder = options.submission or lab.directory
     points = points_of(options.points)
     confinement = confinement_of(root, folder, options)
-    report = grade(root, lab, folder, confinement, modes, points)
+    report = grade(root, lab, folder, confinement, tuple(options.sweep), points)
     shown = report if options.show_hidden else as_the_student_sees(report)
     render_report(shown, _console())
     out = options.out or root / "build" / "reports" / lab.number
@@ -257,7 +257,7 @@ def _class(options: argparse.Namespace) -> int:
         cache=options.cache,
         jobs=options.jobs,
         scheduler=options.scheduler,
-        modes=("pairs",) if options.pairs else (),
+        modes=tuple(options.sweep),
         points=points_of(options.points),
     )
     return grade_class(root, wish, _console())

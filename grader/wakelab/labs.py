@@ -12,14 +12,14 @@ from typing import cast
 
 from wakelab.errors import UserError
 from wakelab.points import NO_CHANGES, PointsPlan, read_plan
+from wakelab.sweep_option import SWEEP_MODES
 
 BUTTONS = ("UP", "DOWN", "LEFT", "RIGHT", "SELECT")
 TRACE_ROLES = ("poll", "wake", "register", "notify")
+INTERRUPTS = (*BUTTONS, "tick")
 
 _KEYS = ("title", "files", "builds_on", "trace", "press", "sweep", "points", "hidden")
 _FOLDER = re.compile(r"(\d\d)-[a-z0-9]+(?:-[a-z0-9]+)*")
-SWEEP_MODES = ("singles", "pairs", "triples")
-INTERRUPTS = (*BUTTONS, "tick")
 
 _NUMBER = re.compile(r"\d\d")
 _FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.[ch]")

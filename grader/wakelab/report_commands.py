@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wakelab.sweep_option import add_sweep
 from wakelab.trust_option import add_trust, confinement_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def add_report_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     pack.add_argument("--lab", default="08", help="number of the lab (08)")
     pack.add_argument("--out", type=Path, default=Path("autograder.zip"), help="(autograder.zip)")
     pack.add_argument("--points", type=Path, help="what the checks are worth (a TOML file)")
-    pack.add_argument("--pairs", action="store_true", help="sweep pairs of presses, too")
+    add_sweep(pack)
     pack.add_argument(
         "--trust-this-code",
         action="store_true",
@@ -185,7 +186,7 @@ def _pack(options: argparse.Namespace) -> int:
 
     root = checkout_root()
     lab = load_lab(root, options.lab)
-    wish = Autograder(options.points, options.pairs, options.trust_this_code)
+    wish = Autograder(options.points, tuple(options.sweep), options.trust_this_code)
     write_atomically(options.out, pack(root, lab, wish))
     print(f"{options.out}: upload it to Gradescope as the autograder of lab {lab.number}")
     print("what to choose there: docs/instructors/formats.md")

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from wakelab.confinement import Confinement
 from wakelab.errors import InfraError, UserError
 from wakelab.grade import grade_submission
-from wakelab.labs import SWEEP_MODES, load_lab
+from wakelab.labs import load_lab
 from wakelab.points import NO_CHANGES, PointsPlan
 from wakelab.render import safe_text
 from wakelab.report import Report, Verdict, from_json, read_bytes, to_json
 from wakelab.submission import collect
+from wakelab.sweep_option import SWEEP_MODES
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""Lab 08: a press before every instruction, and two of them.
+"""Lab 08: a press before every instruction, two of them, and, where it is asked for, three.
 
 Found from inside the guest, confirmed from outside.
 """
@@ -55,6 +55,14 @@ def check_pairs(subject: Subject) -> None:
             continue  # not on the way to the first sleep
         if finding is not None:
             raise explain(schedule, finding, subject)
+
+
+@check("Three presses, at selected places", points=0, needs=["pairs"], mode="triples")
+def check_triples(subject: Subject) -> None:
+    """Three presses, where something that a handler touches is about to happen."""
+    with Search(subject, MAIN_LEVEL, machines=1) as search:
+        swept = search.triples()
+    _expect_nothing(subject, swept)
 
 
 def _expect_nothing(subject: Subject, swept: Swept) -> None:

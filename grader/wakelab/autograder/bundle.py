@@ -33,12 +33,12 @@ class Autograder:
     """What the zip is to do.
 
     points     the instructor's file of points, or None
-    pairs      whether pairs of presses are swept, too
+    sweep      modes of the sweep on top of the lab's own
     trust      whether submissions run without the sandbox, for containers that allow none
     """
 
     points: Path | None = None
-    pairs: bool = False
+    sweep: tuple[str, ...] = ()
     trust: bool = False
 
 
@@ -137,8 +137,8 @@ def _wishes(root: Path, lab: Lab, wish: Autograder) -> Iterable[_Member]:
     points = load_points(wish.points) if wish.points is not None else NO_CHANGES
     plan_of(lab, checks_of(root, lab), points)  # or each submission would find it wrong
     arguments = ["--lab", lab.number]
-    if wish.pairs:
-        arguments.append("--pairs")
+    for mode in wish.sweep:
+        arguments += ["--sweep", mode]
     if wish.trust:
         arguments.append("--trust-this-code")
     yield _Member("arguments", "".join(f"{each}\n" for each in arguments).encode())
