@@ -252,6 +252,17 @@ def test_where_python_is_missing_it_says_so_in_words(tmp_path: Path, packed: byt
     assert "nothing was graded" in container.page()["output"]
 
 
+def test_a_wakelab_that_does_not_start_is_no_graded_submission(
+    tmp_path: Path, packed: bytes
+) -> None:
+    container = Container(tmp_path, packed)
+    container.hand_in(LAB.reference)
+    (container.source / "wakelab/grader/wakelab/__main__.py").write_text("import nothing_like_it\n")
+    done = container.run()
+    assert done.returncode == 2 and "nothing_like_it" in done.stderr
+    assert "nothing was graded" in container.page()["output"]
+
+
 @pytest.mark.parametrize("works", [True, False])
 def test_setting_up_tries_the_autograder_once(tmp_path: Path, packed: bytes, works: bool) -> None:
     container = Container(tmp_path, packed)
