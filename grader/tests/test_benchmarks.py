@@ -20,8 +20,9 @@ from wakebench.errors import BenchError
 from wakebench.image import Image
 from wakebench.machine import Qemu
 from wakebench.pin_names import BUTTONS
+from wakebench.sweep import Moment, Outcome, Place, Placement
 from wakelab.bench import bench, table_of
-from wakelab.benchmarks import classes, confined, determinism, grading, share, size, way
+from wakelab.benchmarks import classes, confined, determinism, grading, share, size, sweep, way
 from wakelab.benchmarks.bare import Bare, device_of
 from wakelab.benchmarks.host import describe_host
 from wakelab.benchmarks.reference import LAB, Reference, built_reference
@@ -411,3 +412,42 @@ def test_a_missing_qemu_is_told_before_anything_runs(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("WAKELAB_QEMU", "no-such-qemu")
     with pytest.raises(BenchError, match="make doctor"):
         bench(ROOT, Console(file=io.StringIO()))
+
+
+# -- the sweep ------------------------------------------------------------------------------------
+
+
+def test_the_sweep_is_measured_against_the_same_placements_from_outside(
+    reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("REPEATS", 1), ("FRESH", 2), ("AGAIN", 2)):
+        monkeypatch.setattr(sweep, name, value)
+    steps: list[None] = []
+    speed = sweep.measure_sweep(reference, lambda: steps.append(None))
+    assert len(steps) == 4 + 2 + 2
+    assert speed.singles.runs == speed.singles.boundaries > 60
+    assert speed.one.later == speed.two.later > 100 * speed.singles.boundaries
+    assert speed.one.runs >= speed.one.later + speed.one.boundaries > speed.reduced.later
+    assert 0 < speed.one.processor_s and 0 < speed.again
+    rows = sweep.sweep_rows(speed)
+    assert [row.target for row in rows if row.target] == [0.1, 5.0, 25.0, 0.3]
+
+
+def test_places_from_outside_are_spread_over_all() -> None:
+    places = [
+        Placement(Place(at, Moment.BOUNDARY, 1), Outcome.OK, 1, 1, False, 1) for at in range(90)
+    ]
+    assert [each.place.pc for each in sweep._some(places, 3)] == [0, 30, 60]
+
+
+def test_a_sweep_of_a_reference_that_fails_is_no_measure(
+    reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "play", lambda *_: "a finding")
+    with sweep._subject(reference) as subject, pytest.raises(InfraError, match="loses a press"):
+        sweep._outside(
+            subject,
+            [Placement(Place(0, Moment.BOUNDARY, 1), Outcome.OK, 1, 1, False, 1)],
+            1,
+            no_step,
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wakelab.benchmarks import classes, confined, determinism, grading, share, size, way
+from wakelab.benchmarks import classes, confined, determinism, grading, share, size, sweep, way
 from wakelab.benchmarks.host import describe_host
 from wakelab.benchmarks.reference import LAB, Reference, built_reference
 from wakelab.benchmarks.row import Row, Step
@@ -49,6 +49,8 @@ def _measure(reference: Reference, console: Console, quick: bool) -> list[Row]:
         rows += share.share_rows(share.measure_share(reference, share.RUNS, step))
         step = _task(progress, "from the interrupt to the task", len(reference.levels))
         rows += way.way_rows(way.measure_ways(reference, step), lab.trace["poll"])
+        step = _task(progress, "the sweep", sweep.STEPS)
+        rows += sweep.sweep_rows(sweep.measure_sweep(reference, step))
         step = _task(progress, "flash", len(size.FILES))
         rows += size.size_rows(size.measure_sizes(reference.root, reference.toolchain, step))
         step = _task(progress, "the same traces again", runs)

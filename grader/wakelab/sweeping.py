@@ -55,6 +55,7 @@ class Swept:
     coverage    percent of the boundaries that the independent trace has, and the search met
     masked      addresses of masked accesses to the port: to be tried from outside
     seconds     of searching; machines started and window measured before it are not counted
+    processor_s  the same, of the machines' processor time
     found       the earliest of those with the fewest presses
     runs        executions of the program
     """
@@ -67,6 +68,7 @@ class Swept:
     found: tuple[tuple[Place, ...], ...]
     statement: str = ""
     seconds: float = 0.0
+    processor_s: float = 0.0
     coverage: float = 100.0
     masked: tuple[int, ...] = ()
 
@@ -110,7 +112,7 @@ class Search:
         self._start = start.address
         self._others = tuple(plan.others if others is None else others)
         self._trace: WindowTrace | None = None
-        self._seconds = 0.0
+        self._took = 0.0, 0.0
         self._found: dict[str, list[Placement]] = {}
         self._owned = ExitStack()
         harness = build_harness(checkout_root() / ".cache")
@@ -170,18 +172,20 @@ class Search:
 
     def singles(self) -> Swept:
         """One strike, at every boundary."""
-        found = self._singles()
+        found = self.placements()
         failing = [(p.place,) for p in found if p.outcome is not Outcome.OK]
         count = len(found) // len(self._interrupts)
         statement = f"{count} boundaries, all explored{self._said()}"
-        return self._swept([], failing, statement, self._seconds)
+        return self._swept([], failing, statement, self._took)
 
-    def _singles(self) -> list[Placement]:
+    def placements(self) -> list[Placement]:
+        """Every placement of one strike, and how it ended."""
         self.prepare()
         if not self._found:
-            began = time.monotonic()
+            self._sweeps[0].open()
+            began, used = time.monotonic(), self._processor_s()
             found = {name: self._sweeps[0].singles(interrupt=name) for name in self._interrupts}
-            self._seconds = time.monotonic() - began
+            self._took = time.monotonic() - began, self._processor_s() - used
             if not any(p.place.pc == self._start for p in found[""]):
                 name = self._plan.window
                 raise SweepError(f"the program never came to {name} with interrupts enabled")
@@ -192,7 +196,7 @@ class Search:
         """Two strikes: all placements, or only those that stand for a class of equivalent ones.
         Where one alone fails, that is the answer: nobody needs two.
         """
-        singles = self._singles()
+        singles = self.placements()
         if any(single.outcome is not Outcome.OK for single in singles):
             return self.singles()
         return self._pairs(every, progress)[0]
@@ -203,14 +207,14 @@ class Search:
         # The reduction knows the handlers of the lab's button, and no others.
         every = every or bool(reduction.gaps) or bool(self._others)
         only = None if every else reduction.dependent
-        singles = self._singles()
+        singles = self.placements()
         firsts = [(p,) for p in (singles if only is None else chosen(singles, only))]
-        began = time.monotonic()
+        began, used = time.monotonic(), self._processor_s()
         results = list(_later(self._sweeps, firsts, only, self._interrupts, progress))
-        searched = time.monotonic() - began
+        took = time.monotonic() - began, self._processor_s() - used
         whole = f"{len(self._found[''])} boundaries, all explored, two at a time{self._said()}"
         statement = whole if every else reduction.statement()
-        swept = self._swept(_tried(results), _failing(results), statement, searched)
+        swept = self._swept(_tried(results), _failing(results), statement, took)
         masked = tuple(explored.masked_device_places())
         return replace(swept, masked=masked), results
 
@@ -229,7 +233,7 @@ class Search:
             return pairs
         reduction = self._explored().reduction
         only = reduction.dependent
-        began = time.monotonic()
+        began, used = time.monotonic(), self._processor_s()
         firsts = [(p,) for p in chosen(self._found[""], only)]
         seconds = list(_later(self._sweeps, firsts, only, ("",), None))
         both = [(*before, second) for before, found in seconds for second in found]
@@ -253,14 +257,18 @@ class Search:
             found=tuple(failing[:SHOWN]),
             statement=statement,
             seconds=pairs.seconds + time.monotonic() - began,
+            processor_s=pairs.processor_s + self._processor_s() - used,
         )
+
+    def _processor_s(self) -> float:
+        return sum(each.processor_s() for each in self._sweeps)
 
     def _swept(
         self,
         later: Sequence[Placement],
         failing: Sequence[tuple[Place, ...]],
         statement: str,
-        searched: float,
+        took: tuple[float, float],
     ) -> Swept:
         assert self._trace is not None
         met = [coverage(self._trace, _anonymous(found)).percent for found in self._found.values()]
@@ -272,7 +280,8 @@ class Search:
             failing=len(failing),
             found=tuple(failing[:SHOWN]),
             statement=statement,
-            seconds=searched,
+            seconds=took[0],
+            processor_s=took[1],
             coverage=min(met, default=0.0),
         )
 

@@ -219,6 +219,10 @@ class Sweep:
         self._sources = _sources(self._window)
         self._ranks = dict(ranks or {})
 
+    def processor_s(self) -> float:
+        """Processor time that the machine has used."""
+        return self._machine.cpu_s()
+
     def close(self) -> None:
         """End the machine."""
         self._machine.close()
@@ -235,6 +239,8 @@ class Sweep:
         """Start the program, and hold it where it comes to the window: all runs begin there.
         `placements` does it, if nobody has. Raises SweepError.
         """
+        if self._opened:
+            return
         self._opened = True
         start = self._window.start
         self._connect()
@@ -358,8 +364,7 @@ class Sweep:
 
         A placement in a handler cannot be the last of `fixed`: then the one result is UNSAVED.
         """
-        if not self._opened:
-            self.open()
+        self.open()
         records: list[tuple[int, ...]] = []
         ended = False
         while not ended:
