@@ -137,8 +137,9 @@ check: $(READY)
 	        $(CROSS_CC) -$$level -c -o /dev/null "$$file" || exit 1; \
 	    done; \
 	done; echo "C: $(words $(C_FILES)) files without a warning at -O0, -Og, -O2 and -Os"
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run grader/*.sh && echo "shell: clean"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_FILES) && echo "shell: clean"; fi
 
+SHELL_FILES = .ci/run $(wildcard grader/*.sh) $(addprefix grader/wakelab/autograder/,setup.sh run_autograder)
 C_FILES = $(sort $(wildcard lab/board/*.c lab/async/*.c lab/[0-9]*/*.c solution/[0-9]*/*.c \
     qemu/sweep/*.c))
 CROSS_CC = arm-none-eabi-gcc -mcpu=cortex-m3 -mthumb -std=c11 -ffreestanding -Ilab/board -Ilab/async \
