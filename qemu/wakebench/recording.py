@@ -136,18 +136,18 @@ def executed(lines: Sequence[Registers], entries: Container[int]) -> list[Regist
     once, or when the handler that came instead has returned. `entries`: where handlers begin. The
     last line is kept: it is where the core stands.
     """
-    kept: list[Registers] = []
-    for line in reversed(lines):
-        if not kept or line.values != kept[-1].values:
-            kept.append(line)
-    kept.reverse()
-    return [line for at, line in enumerate(kept) if not _left_for_a_handler(kept, at, entries)]
+    kept = [one for one, after in zip(lines, lines[1:], strict=False) if one.values != after.values]
+    kept += lines[-1:]
+    left = {
+        at
+        for at, after in enumerate(kept[1:])
+        if is_entry(after, entries) and _comes_back(kept, at)
+    }
+    return [line for at, line in enumerate(kept) if at not in left] if left else kept
 
 
-def _left_for_a_handler(lines: Sequence[Registers], at: int, entries: Container[int]) -> bool:
-    """Whether a handler came before the instruction of a line: then it comes back to that line."""
-    if at + 1 >= len(lines) or not is_entry(lines[at + 1], entries):
-        return False
+def _comes_back(lines: Sequence[Registers], at: int) -> bool:
+    """Whether the handler that came after a line returns to that very line."""
     outer = lines[at].exception
     back = next((line for line in lines[at + 1 :] if line.exception == outer), None)
     return back is not None and back.values == lines[at].values
