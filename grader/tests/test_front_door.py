@@ -245,6 +245,31 @@ def test_make_grade_hands_over_lab_and_submission(ready: Machine) -> None:
     assert json.loads(done.stdout) == ["grade", "--lab", "07", '../it\'s ü & "mine"']
 
 
+def test_make_class_hands_over_what_was_said(ready: Machine) -> None:
+    done = ready.run("make", "class", "SUBMISSIONS=a b.zip")
+    assert json.loads(done.stdout) == ["class", "--lab", "08", "a b.zip"]
+    more = ["LAB=04", "OUT=o p", "JOBS=3", "POINTS=p.toml", "SUBMISSIONS=x"]
+    done = ready.run("make", "class", *more, "SCHEDULER=tcp://h:1")
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told == [
+        *("class", "--lab", "04", "--out", "o p", "--jobs", "3", "--points", "p.toml"),
+        *("--scheduler", "tcp://h:1", "x"),
+    ]
+    assert (ready.checkout / ".venv/ready-dask").exists(), "Dask's packages are put there first"
+
+
+def test_make_class_without_a_class_says_how(ready: Machine) -> None:
+    done = ready.run("make", "class")
+    assert done.returncode == 2
+    assert "make class SUBMISSIONS=folder-or-archive" in done.stderr
+
+
+@pytest.mark.parametrize("grader", [0, 1, 2, 130])
+def test_make_class_fails_where_something_is_to_be_looked_at(ready: Machine, grader: int) -> None:
+    done = ready.run("make", "class", "SUBMISSIONS=x", FAKE_STATUS=str(grader))
+    assert (done.returncode != 0) == (grader != 0)
+
+
 def test_make_trusts_only_when_told(ready: Machine) -> None:
     for command in (["grade"], ["script", "SCRIPT=x"], ["sweep"], ["replay", "ID=x"]):
         assert "--trust-this-code" not in ready.run("make", *command).stdout
