@@ -20,6 +20,7 @@ from wakelab.errors import UserError
 from wakelab.labs import Lab
 from wakelab.render import render_story, safe_text
 from wakelab.schedule import Schedule, confirm, play
+from wakelab.shared import where
 from wakelab.subject import Subject
 from wakelab.sweeping import Progress, Search, Swept, schedules
 
@@ -122,9 +123,11 @@ def _say_what_was_done(swept: Swept, console: Console) -> None:
 
 
 def _say_what_is_shared(subject: Subject, level: str, console: Console) -> None:
-    """Every object that both the task and the interrupt touch, and what protects it."""
+    """Every object that both the task and the interrupt touch, what protects it, and where."""
     for each in shared_objects(subject.image(level), subject.exploration(level)):
         console.print(f"shared: {each.name} ({each.type}): {each.protection}", markup=False)
+        for side, uses in (("interrupt", each.interrupt), ("task", each.task)):
+            console.print(f"  {side:<9} {safe_text(where(uses), 600)}", markup=False)
         if each.protection is Protection.RACY:
             console.print(f"  {safe_text(each.sentence(), 600)}", markup=False)
 

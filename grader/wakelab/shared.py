@@ -46,6 +46,16 @@ def finding_of(found: Sequence[SharedObject], subject: Subject, level: str) -> F
     )
 
 
+def where(uses: Iterable[Use]) -> str:
+    """The places in the source, each file once: `button_future.c:34, 37; executor.c:41`."""
+    lines: dict[str, list[str]] = {}
+    for file, line, function in _by_line(uses):
+        found = lines.setdefault(f"{file}:" if line else function, [])
+        if line:
+            found.append(str(line))
+    return "; ".join(file + ", ".join(found) for file, found in lines.items())
+
+
 def _place(shared: SharedObject, subject: Subject, level: str) -> Place | None:
     """In the student's own files: where the task writes it, else where it reads it."""
     uses = [*sorted(shared.task, key=lambda use: not use.write), *shared.interrupt]
