@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import cast
 
-import pytest
-
 from wakebench.sharing import Protection, Race, SharedObject, Use
 from wakelab.report import Place, Verdict
 from wakelab.shared import finding_of, where
@@ -59,11 +57,9 @@ def test_the_finding_says_both_places_and_what_to_do() -> None:
     )
 
 
-@pytest.mark.parametrize("race", Race)
-def test_each_race_has_an_explanation_of_its_own(race: Race) -> None:
-    others = {finding_of([shared(r)], cast(Subject, Student()), "Os").why for r in Race}
-    assert len(others) == len(Race)
-    assert finding_of([shared(race)], cast(Subject, Student()), "Os").why in others
+def test_each_race_has_an_explanation_of_its_own() -> None:
+    said = {finding_of([shared(race)], cast(Subject, Student()), "Os").why for race in Race}
+    assert len(said) == len(Race) and "" not in said
 
 
 def test_a_register_has_a_hint_of_its_own() -> None:
