@@ -36,7 +36,7 @@ from wakebench.sweep import (
 )
 from wakelab.press import PressTest
 from wakelab.schedule import Schedule, play
-from wakelab.sweeping import told_addresses
+from wakelab.sweeping import Search, told_addresses
 
 LEVEL = "Og"
 MAIN = "solution/08-button-future/main.c"
@@ -255,6 +255,25 @@ def test_what_is_seen_from_outside(facts: Facts) -> None:
 
 def test_the_harness_is_right(facts: Facts) -> None:
     assert list(complaints(build_harness(campaign.CACHE), facts)) == []
+
+
+def test_boundaries_that_were_missed_are_told_of(
+    facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = tmp_path / "sweep"
+    _write_mutant("drops a placement", sources)
+    monkeypatch.setattr(wakebench.sweep, "SOURCES", sources)
+    harness = build_harness(tmp_path)
+    monkeypatch.setattr("wakelab.sweeping.build_harness", lambda _: harness)
+    job = campaign.Job(campaign.Program("right", {}), LEVEL, tmp_path)
+    with (
+        campaign._subject(job, facts.right.image.path) as subject,
+        Search(subject, LEVEL, 1) as search,
+    ):
+        swept = search.singles()
+        assert swept.failing == 0 and 90 < swept.coverage < 100
+        with pytest.raises(SweepError, match="met only 9"):
+            swept.expect_whole()
 
 
 MUTANTS = {

@@ -103,10 +103,9 @@ def explain_unfit(unfit: SweepError) -> Finding:
         "a program that can be swept",
         str(unfit),
         why="The sweep puts presses between the instructions of your program while it runs. This"
-        " one"
-        " does not let it.",
-        hint="Does the program use timer 0, VTOR or memory above 0x20008000? Those are the"
-        " sweep's.",
+        " one does not let it.",
+        hint="Is that meant? Timers 0 and 1, VTOR and the memory from 0x20008000 on are the"
+        " sweep's; the rest of the checks do without.",
     )
 
 

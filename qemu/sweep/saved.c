@@ -81,6 +81,17 @@ bool saved_keep(struct saved *saved, const uint32_t *registers, const uint32_t *
     return true;
 }
 
+uint32_t saved_sum(const struct saved *saved)
+{
+    const uint8_t *byte = (const uint8_t *)saved;
+    const uint8_t *const end = saved->memory + sweep_job.memory_size + saved->stack_size;
+    uint32_t sum = 0;
+    while (byte != end) {
+        sum = 31 * sum + *byte++;
+    }
+    return sum;
+}
+
 static void restore_enables(const struct saved *saved)
 {
     uint32_t low;

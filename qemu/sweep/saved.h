@@ -25,6 +25,9 @@ struct saved {
 /* Save the program as it stands at `frame`. False if there is no room. */
 bool saved_keep(struct saved *saved, const uint32_t *registers, const uint32_t *frame);
 
+/* A sum over what is saved: it stays the same, or somebody has written there. */
+uint32_t saved_sum(const struct saved *saved);
+
 /* Everything as it was but the registers. `idle`: nothing is pending at all. In a handler. */
 void saved_restore(const struct saved *saved, bool idle);
 

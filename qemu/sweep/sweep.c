@@ -32,6 +32,7 @@ struct saved sweep_base;
 __attribute__((section(".bss.watched"))) volatile uint32_t sweep_done;
 
 static struct saved point;
+static uint32_t point_sum;
 
 static struct {
     enum phase phase;
@@ -267,6 +268,7 @@ static void after_strike(const uint32_t *frame, uint32_t pc, uint32_t exc_return
     if (!saved_keep(&point, sweep_registers, frame)) {
         finish(SWEEP_UNSAVED, pc, exc_return, false);
     }
+    point_sum = saved_sum(&point);
     point_counts = (struct counts){run.strikes, run.presses, run.early, run.lines, sweep_tick.wanted};
     leave(exc_return, false);
 }
@@ -608,6 +610,9 @@ static uint32_t tampering(void)
     uint32_t found = 0;
     if (VTOR != (uint32_t)(uintptr_t)__sweep_vectors) {
         found |= SWEEP_TAMPERED_VECTORS;
+    }
+    if (run.strikes != 0 && saved_sum(&point) != point_sum) {
+        found |= SWEEP_TAMPERED_MEMORY;
     }
     const struct gptm *const timers[] = {GPTM0, GPTM1};
     for (uint32_t n = 0; n < 2; n++) {

@@ -113,6 +113,7 @@ enum sweep_tampering {
     SWEEP_TAMPERED_VECTORS = 1,
     SWEEP_TAMPERED_TIMERS = 2,
     SWEEP_TAMPERED_PRIORITIES = 4,
+    SWEEP_TAMPERED_MEMORY = 8, /* where the run is saved; of the rest the host takes care */
 };
 
 /* Read by the host after the end. */

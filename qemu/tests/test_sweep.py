@@ -117,12 +117,16 @@ def test_what_cannot_be_swept_is_told_why(
         start(build("nuisance", HOW=how)).singles()
 
 
-@pytest.mark.parametrize("name", ["sweep_job", "sweep_base", "sweep_result", "__sweep_vectors"])
+@pytest.mark.parametrize(
+    "name", ["sweep_job", "sweep_base", "point", "sweep_result", "__sweep_vectors"]
+)
 def test_who_writes_into_the_harness_is_told_so(name: str, build: Build, start: Start) -> None:
     harness = Image(build_harness(ROOT / ".cache"))
     address = harness.value(name) + 4 * 7
     with pytest.raises(SweepError, match="overwrites memory that is not its own"):
-        start(build("nuisance", HOW="SCRIBBLES", AT=hex(address))).singles()
+        sweep = start(build("nuisance", HOW="SCRIBBLES", AT=hex(address)))
+        for first in sweep.singles()[::9]:
+            sweep.seconds(first)
 
 
 @pytest.mark.parametrize(

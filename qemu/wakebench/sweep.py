@@ -101,6 +101,7 @@ class Tampered(IntFlag):
     VECTORS = 1
     TIMERS = 2
     PRIORITIES = 4
+    MEMORY = 8
 
 
 @dataclass(frozen=True)
@@ -422,7 +423,7 @@ class Sweep:
         return _Result(
             Outcome(words[0]),
             words[1],
-            Tampered(words[2] & 7),
+            Tampered(words[2] & 15),
             runs,
             records,
             bool(full),
@@ -541,6 +542,7 @@ def _changed(what: Tampered) -> str:
         Tampered.VECTORS: "moves the vector table (VTOR)",
         Tampered.TIMERS: "reprograms general-purpose timer 0 or 1, which the sweep needs",
         Tampered.PRIORITIES: "changes priorities while it is swept",
+        Tampered.MEMORY: "overwrites memory that is not its own: the sweep's",
     }
     return "the program " + " and ".join(text for flag, text in said.items() if flag in what)
 
