@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import qemus
 from lab08 import MUTANTS, POLL, build
 
 from wakebench.agreement import Comparison, failed
@@ -23,7 +24,7 @@ from wakebench.footprint import (
     masked_device_places,
 )
 from wakebench.image import Image
-from wakebench.machine import Machine, Qemu
+from wakebench.machine import Machine, Qemu, find_qemu
 from wakebench.probe import Registers
 from wakebench.sweep import Sweep, Window, build_harness
 from wakebench.trace import Kind
@@ -252,6 +253,16 @@ def test_a_press_that_wakes_nobody_ends_the_run(tmp_path: Path, one_qemu: Qemu) 
         seen = explore(Board(machine, image, Points({})), window_start(image), BUTTON)
     assert not seen.gaps and seen.footprint == Footprint()
     assert all(not each.before.reads and not each.after.reads for each in seen.contacts)
+
+
+def test_the_same_exploration_on_every_qemu(tmp_path: Path) -> None:
+    image = build(tmp_path / "reference", "Os", {})
+    found = []
+    for command in qemus():
+        with Machine(image.path, find_qemu(command)) as machine:
+            seen = explore(Board(machine, image, Points({})), window_start(image), BUTTON)
+        found.append((seen.reduction, seen.steps, seen.window, seen.runs, set(seen.contacts)))
+    assert all(each == found[0] for each in found)
 
 
 # -- the sweep against it ------------------------------------------------------------------------
