@@ -7,7 +7,6 @@ command, in a process of its own, with a cache of its own.
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -50,11 +49,10 @@ STEPS = 4
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the command: wall time, processor time of all it started, and the most memory
-    that one of its grading processes had."""
+    """One run of the command: wall time, and the most memory that one of its grading processes
+    had."""
 
     seconds: float
-    core_seconds: float
     worker_mb: float
 
 
@@ -131,7 +129,6 @@ def measure_classes(root: Path, number: str, quick: bool, step: Step) -> Classes
 def _run(lab: Lab, submissions: Path, place: Path, *more: str) -> Run:
     options = ["--lab", lab.number, "--jobs", str(JOBS)]
     options += ["--out", f"{place}-out", "--cache", f"{place}-cache", *more]
-    used = _children_s()
     began = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "wakelab", "class", *options, str(submissions)],
@@ -147,12 +144,7 @@ def _run(lab: Lab, submissions: Path, place: Path, *more: str) -> Run:
             str(submissions),
             words.decode("utf-8", "replace")[-400:],
         )
-    return Run(time.monotonic() - began, _children_s() - used, watch.most_mb)
-
-
-def _children_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return Run(time.monotonic() - began, watch.most_mb)
 
 
 class _Watch:
@@ -229,7 +221,6 @@ def classes_rows(measured: Classes) -> list[Row]:
     rows = [
         Row(f"a class of {students}", f"{first.seconds:.1f} s", first.seconds, most, "s"),
         part("a second", f"{students / first.seconds:.1f}"),
-        part("processor time for each", f"{first.core_seconds / students:.2f} s"),
         Row("the same again", f"{again.seconds:.1f} s", again.seconds, CACHED_S, "s"),
         Row("memory of a worker", f"{first.worker_mb:.0f} MB", first.worker_mb, WORKER_MB, "MB"),
     ]
