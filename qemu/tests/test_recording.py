@@ -175,18 +175,19 @@ def test_exploring_leaves_the_board_as_it_was(board: Board) -> None:
     assert story() == before
 
 
-def test_a_record_that_is_full_ends_the_run(bench: Bench) -> None:
-    board = bench("spinner")
+@pytest.mark.parametrize("firmware", ["spinner", "floods"])
+def test_a_record_that_is_full_ends_the_run(bench: Bench, firmware: str) -> None:
+    """Also where the core stops again and again on the way."""
+    board = bench(firmware)
     records = []
     for _ in range(3):
         board.reset()
         with pytest.raises(Ended) as ended, board.recording(5000) as lines:
             board.wait_asleep()
-        assert ended.value.ending is Ending.LOOP
+        assert ended.value.ending is Ending.LOOP and len(lines) < 10_000
         records.append(lines[:4000])
     assert len(records[1]) == 4000 and records[1] == records[2]
-    assert {line.pc for line in records[1][-40:]} == {line.pc for line in records[1][-4:]}
     board.reset()
-    with pytest.raises(Ended) as ended:
+    with pytest.raises(Ended) as unlimited:
         board.wait_asleep()
-    assert "2000000 instructions" in str(ended.value), "a limit ends with its record"
+    assert str(unlimited.value) != str(ended.value), "a limit ends with its record"

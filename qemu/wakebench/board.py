@@ -580,7 +580,7 @@ class Board:
         """Fills the list, when the block ends, with the registers before each instruction that was
         executed in it, what the bench executes included, and with where the program stands then.
         What comes after the last stop of a run that ended is not in it; but with a `limit` a run
-        that goes on for so many instructions ends as a loop, and all those are."""
+        that goes on for about so many instructions ends as a loop, and all those are."""
         self._check_ended()
         found: list[Registers] = []
         lines: list[Registers] = []

@@ -165,7 +165,7 @@ class Core:
     def recording(self, here: Registers, limit: int = 0) -> Iterator[list[Registers]]:
         """Fills the list, when the block ends, with the registers before each instruction that was
         executed in it; see Recorder. The core stands at `here`. With a `limit` a run is spent when
-        it has executed so many instructions without a stop, and perhaps some more."""
+        it has executed so many instructions, a few less or some more."""
         lines: list[Registers] = []
         self._recorder.start(here, limit)
         try:
@@ -298,6 +298,8 @@ class Core:
         registers = self._registers_after(stop)
         if stop.why in (Why.BREAK, Why.FULL):
             self._recorder.stopped(registers)
+            if self._recorder.is_full():
+                stop = Stop(Why.FULL, stop.reply)
         self._journal.append(_Go(stop.why, registers.pc))
         self.ran_out = stop.why is Why.WATCHDOG
         return stop, registers

@@ -40,18 +40,18 @@ class Recorder:
         self._probe = probe
         self._file = file
         self._word = ""
-        self._since = 0
+        self._since = self._kept = 0
         self._parts: list[tuple[int, int, Registers]] = []
         self.on = False
         self.limit = 0
 
     def start(self, here: Registers, limit: int = 0) -> None:
         """Record from now on; the core stands at `here`. `limit`: when the record is full, in
-        instructions since the last stop; 0: never."""
+        instructions; 0: never."""
         if not self._word:
             self._word = self._find_word()
         self._begin_anew()
-        self._since, self._parts = 0, []
+        self._since, self._kept, self._parts = 0, 0, []
         self.on, self.limit = True, limit
         self._switch("on")
         self.stopped(here)
@@ -83,6 +83,7 @@ class Recorder:
         if self.on:
             size = self._size()
             self._parts.append((self._since, size, here))
+            self._kept += size - self._since
             self._since = size
 
     def count(self) -> int:
@@ -90,8 +91,8 @@ class Recorder:
         return (self._size() - self._since) // LINE
 
     def is_full(self) -> bool:
-        """Whether there is a limit, and more than that has been executed since the last stop."""
-        return 0 < self.limit < self.count()
+        """Whether there is a limit, and more than that is recorded."""
+        return 0 < self.limit < (self._kept + self._size() - self._since) // LINE
 
     def pause(self) -> None:
         """Forget what came since the last stop, and leave out what comes: that run is to be done

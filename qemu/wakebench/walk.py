@@ -166,6 +166,11 @@ class Walker:
         return True
 
     @property
+    def whole(self) -> bool:
+        """Whether the record goes to where the board was to run."""
+        return self._problem is None
+
+    @property
     def enters_next(self) -> bool:
         """Whether the button's handler comes before the next instruction."""
         return is_entry(self.here, self._entries) and self.here.exception == self.wire.exception
