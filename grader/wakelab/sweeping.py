@@ -112,7 +112,7 @@ class Search:
         self._start = start.address
         self._others = tuple(plan.others if others is None else others)
         self._trace: WindowTrace | None = None
-        self._took = 0.0, 0.0
+        self._took: _Took | None = None
         self._found: dict[str, list[Placement]] = {}
         self._owned = ExitStack()
         harness = build_harness(checkout_root() / ".cache")
@@ -183,9 +183,9 @@ class Search:
         self.prepare()
         if not self._found:
             self._sweeps[0].open()
-            began, used = time.monotonic(), self._processor_s()
+            took = _Took(self._sweeps)
             found = {name: self._sweeps[0].singles(interrupt=name) for name in self._interrupts}
-            self._took = time.monotonic() - began, self._processor_s() - used
+            self._took = took.stop()
             if not any(p.place.pc == self._start for p in found[""]):
                 name = self._plan.window
                 raise SweepError(f"the program never came to {name} with interrupts enabled")
@@ -199,24 +199,46 @@ class Search:
         singles = self.placements()
         if any(single.outcome is not Outcome.OK for single in singles):
             return self.singles()
-        return self._pairs(every, progress)[0]
+        return self._pairs(every, progress)
 
-    def _pairs(self, every: bool, progress: Progress | None) -> tuple[Swept, list[_Tried]]:
+    def _pairs(self, every: bool, progress: Progress | None) -> Swept:
         explored = self._explored()
         reduction = explored.reduction
-        # The reduction knows the handlers of the lab's button, and no others.
-        every = every or bool(reduction.gaps) or bool(self._others)
-        only = None if every else reduction.dependent
-        singles = self.placements()
-        firsts = [(p,) for p in (singles if only is None else chosen(singles, only))]
-        began, used = time.monotonic(), self._processor_s()
-        results = list(_later(self._sweeps, firsts, only, self._interrupts, progress))
-        took = time.monotonic() - began, self._processor_s() - used
+        every = every or bool(reduction.gaps)
+        tasks = self._all_pairs() if every else self._some_pairs(explored)
+        took = _Took(self._sweeps)
+        results = list(_later(self._sweeps, tasks, progress))
         whole = f"{len(self._found[''])} boundaries, all explored, two at a time{self._said()}"
-        statement = whole if every else reduction.statement()
+        statement = whole if every else reduction.statement() + self._selection()
         swept = self._swept(_tried(results), _failing(results), statement, took)
-        masked = tuple(explored.masked_device_places())
-        return replace(swept, masked=masked), results
+        return replace(swept, masked=tuple(explored.masked_device_places()))
+
+    def _all_pairs(self) -> list[_Task]:
+        return [
+            _Task((first,), None, name) for first in self.placements() for name in self._interrupts
+        ]
+
+    def _some_pairs(self, explored: Exploration) -> list[_Task]:
+        """One for each class, as far as the lab's button strikes. The classes are those of its
+        handlers; what another interrupt's handler touches is not known, so that one strikes
+        everywhere, and each instruction that only comes with it is struck at."""
+        dependent = explored.reduction.dependent
+        end = self._subject.image(self._level).end_of_flash()
+        careful = frozenset(range(0, end, 2)) - ({s.pc for s in explored.steps} - dependent)
+        tasks = [_Task((first,), dependent) for first in chosen(self._found[""], dependent)]
+        for other in self._others:
+            tasks += [_Task((first,), careful) for first in self._found[other]]
+            tasks += [_Task((first,), None, other) for first in chosen(self._found[""], dependent)]
+            for again in self._others:
+                firsts = chosen(self._found[other], careful)
+                tasks += [_Task((first,), careful, again) for first in firsts]
+        return tasks
+
+    def _selection(self) -> str:
+        if not self._others:
+            return ""
+        others = " and ".join(self._others)
+        return f"; with {others}: a selection, ALL=1 explores all"
 
     def _explored(self) -> Exploration:
         try:
@@ -233,12 +255,12 @@ class Search:
             return pairs
         reduction = self._explored().reduction
         only = reduction.dependent
-        began, used = time.monotonic(), self._processor_s()
-        firsts = [(p,) for p in chosen(self._found[""], only)]
-        seconds = list(_later(self._sweeps, firsts, only, ("",), None))
+        took = _Took(self._sweeps)
+        firsts = chosen(self._found[""], only)
+        seconds = list(_later(self._sweeps, [_Task((p,), only) for p in firsts], None))
         both = [(*before, second) for before, found in seconds for second in found]
         open_both = [each for each in both if not each[-1].nested]
-        results = list(_later(self._sweeps, open_both, only, ("",), progress))
+        results = list(_later(self._sweeps, [_Task(each, only) for each in open_both], progress))
         unsaved = len(both) - len(open_both)
         statement = (
             f"{pairs.statement}; three presses: {len(firsts)} places for the first,"
@@ -256,21 +278,18 @@ class Search:
             failing=len(failing),
             found=tuple(failing[:SHOWN]),
             statement=statement,
-            seconds=pairs.seconds + time.monotonic() - began,
-            processor_s=pairs.processor_s + self._processor_s() - used,
+            seconds=pairs.seconds + took.seconds,
+            processor_s=pairs.processor_s + took.processor_s,
         )
-
-    def _processor_s(self) -> float:
-        return sum(each.processor_s() for each in self._sweeps)
 
     def _swept(
         self,
         later: Sequence[Placement],
         failing: Sequence[tuple[Place, ...]],
         statement: str,
-        took: tuple[float, float],
+        took: _Took | None,
     ) -> Swept:
-        assert self._trace is not None
+        assert self._trace is not None and took is not None
         met = [coverage(self._trace, _anonymous(found)).percent for found in self._found.values()]
         return Swept(
             level=self._level,
@@ -280,10 +299,46 @@ class Search:
             failing=len(failing),
             found=tuple(failing[:SHOWN]),
             statement=statement,
-            seconds=took[0],
-            processor_s=took[1],
+            seconds=took.seconds,
+            processor_s=took.processor_s,
             coverage=min(met, default=0.0),
         )
+
+
+class _Took:
+    """What a search takes, from here on until it is asked for, or stopped."""
+
+    def __init__(self, sweeps: Sequence[Sweep]) -> None:
+        self._sweeps = sweeps
+        self._began = self._now()
+        self._ended: tuple[float, float] | None = None
+
+    def _now(self) -> tuple[float, float]:
+        return time.monotonic(), sum(each.processor_s() for each in self._sweeps)
+
+    def stop(self) -> _Took:
+        """It ends here."""
+        self._ended = self._now()
+        return self
+
+    @property
+    def seconds(self) -> float:
+        """Time of day."""
+        return (self._ended or self._now())[0] - self._began[0]
+
+    @property
+    def processor_s(self) -> float:
+        """Processor time of the machines."""
+        return (self._ended or self._now())[1] - self._began[1]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Strikes that are fixed, and the one to try after them: where, if not everywhere; what."""
+
+    fixed: tuple[Placement, ...]
+    only: Collection[int] | None
+    interrupt: str = ""
 
 
 _Tried = tuple[tuple[Placement, ...], list[Placement]]
@@ -363,27 +418,22 @@ def _of_handler(board: Board, enough: Callable[[], bool]) -> list[int]:
 
 
 def _later(
-    sweeps: Sequence[Sweep],
-    fixed: Sequence[tuple[Placement, ...]],
-    only: Collection[int] | None,
-    interrupts: Sequence[str],
-    progress: Progress | None,
+    sweeps: Sequence[Sweep], tasks: Sequence[_Task], progress: Progress | None
 ) -> Iterator[_Tried]:
-    """For each of `fixed` all strikes after it, in the order of `fixed`, on all machines."""
+    """The tasks, in their order, on all machines."""
     idle = list(sweeps)
 
-    def work(before: tuple[Placement, ...]) -> _Tried:
+    def work(task: _Task) -> _Tried:
         machine = idle.pop()
         try:
-            found = [machine.placements(before, only, name) for name in interrupts]
-            return before, [placement for each in found for placement in each]
+            return task.fixed, machine.placements(task.fixed, task.only, task.interrupt)
         finally:
             idle.append(machine)
 
     with ThreadPoolExecutor(len(sweeps)) as pool:
-        for done, result in enumerate(pool.map(work, fixed), 1):
+        for done, result in enumerate(pool.map(work, tasks), 1):
             if progress is not None:
-                progress(done, len(fixed), _runs(sweeps))
+                progress(done, len(tasks), _runs(sweeps))
             yield result
 
 
