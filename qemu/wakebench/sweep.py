@@ -66,7 +66,7 @@ GUARD = 8
 """Times the longest run: how often the harness looks whether a run goes on for ever."""
 OUTCOMES = 7
 RESULT_WORDS = 4 + OUTCOMES + 5
-JOB_TIMEOUT_S = 60.0
+JOB_TIMEOUT_S = 20.0
 """Protects the host only."""
 
 
