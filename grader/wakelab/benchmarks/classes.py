@@ -7,6 +7,7 @@ command, in a process of its own, with a cache of its own.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
+from wakebench.machine import die_with_parent
 from wakelab.benchmarks.determinism import burning
 from wakelab.benchmarks.row import Row, Step, part
 from wakelab.classes.fingerprint import fingerprint
@@ -131,13 +133,18 @@ def _run(lab: Lab, submissions: Path, place: Path, *more: str) -> Run:
     options += ["--out", f"{place}-out", "--cache", f"{place}-cache", *more]
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "wakelab", "class", *options, str(submissions)],
+        [*die_with_parent(), sys.executable, "-P", "-m", "wakelab", "class", *options, submissions],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    with _Watch(process.pid) as watch:
-        _, words = process.communicate()
+    try:
+        with _Watch(process.pid) as watch:
+            _, words = process.communicate()
+    except BaseException:
+        process.send_signal(signal.SIGINT)  # it ends what it has started
+        process.wait()
+        raise
     if process.returncode not in (0, 1):
         raise InfraError(
             f"the class was not graded: exit code {process.returncode}",
