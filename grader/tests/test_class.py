@@ -69,6 +69,8 @@ class Class:
             text=True,
             encoding="utf-8",
             start_new_session=True,
+            # A shell's background jobs have it ignored, and so would what they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     def run(self, *more: str) -> tuple[int, str]:
@@ -147,10 +149,13 @@ def test_a_class_is_graded_and_again_costs_only_what_is_new(students: Class) -> 
     assert students.left() == []
 
 
-def test_killed_in_the_middle_it_goes_on_and_leaves_no_process(students: Class) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_in_the_middle_it_goes_on_and_leaves_no_process(
+    students: Class, number: int
+) -> None:
     process = students.start()
     students.wait(lambda: len(students.reports()) >= 2)
-    process.kill()
+    process.send_signal(number)
     process.communicate(timeout=PATIENCE_S)
     students.wait(lambda: students.left() == [])
     done = students.reports()

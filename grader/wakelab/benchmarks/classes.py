@@ -7,7 +7,6 @@ command, in a process of its own, with a cache of its own.
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import tempfile
@@ -142,7 +141,7 @@ def _run(lab: Lab, submissions: Path, place: Path, *more: str) -> Run:
         with _Watch(process.pid) as watch:
             _, words = process.communicate()
     except BaseException:
-        process.send_signal(signal.SIGINT)  # it ends what it has started
+        process.terminate()  # what it has started ends with it
         process.wait()
         raise
     if process.returncode not in (0, 1):
