@@ -149,6 +149,20 @@ def test_a_class_is_graded_and_again_costs_only_what_is_new(students: Class) -> 
     assert students.left() == []
 
 
+def test_what_makes_no_sense_is_refused_before_anything_is_graded(students: Class) -> None:
+    for options, said in {
+        ("--jobs", "-1"): "-1 gradings at once",
+        ("--out", str(students.submissions / "out")): "among the submissions",
+        ("--out", "/proc/nowhere"): "results cannot be written",
+        ("--lab", "99"): "there is no lab '99'",
+        ("--points", "/nowhere.toml"): "points cannot be read",
+    }.items():
+        status, output = students.run(*options)
+        assert status == 2 and said in output, output
+        assert "Traceback" not in output and "next:" in output
+    assert students.reports() == {}
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_in_the_middle_it_goes_on_and_leaves_no_process(
     students: Class, number: int

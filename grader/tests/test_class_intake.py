@@ -1,6 +1,7 @@
 """Whose submission is whose, in what each platform exports, and what is said of broken ones."""
 
 import io
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -339,6 +340,14 @@ def test_names_choose_no_path(tmp_path: Path) -> None:
     assert len(set(keys)) == len(names)  # all but "..", and "ok"
     for key in keys:
         assert key and len(key) < 80 and key.replace("-", "").isalnum() and key.isascii()
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    laid_out(tmp_path, below("ok/"))
+    laid_out(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe")), BOTH)
+    intake = take_in(LAB, (LAB,), tmp_path)
+    assert len(intake.entries) == 2
+    assert all(contents(entry) == BOTH for entry in intake.entries)
 
 
 # -- no class at all -------------------------------------------------------------------------------

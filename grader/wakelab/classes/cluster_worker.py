@@ -6,6 +6,8 @@ grading changes what belongs to a whole process.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from distributed import Worker, WorkerPlugin, get_worker
 
 from wakelab.classes.fingerprint import fingerprint
@@ -25,10 +27,12 @@ class GradersOnWorker(WorkerPlugin):
 
     def __init__(self) -> None:
         self._graders: ProcessPerThread | None = None
+        self._address = ""
 
     def setup(self, worker: Worker) -> None:
         """On the worker."""
         self._graders = ProcessPerThread()
+        self._address = worker.address
 
     def teardown(self, worker: Worker) -> None:
         """The worker closes."""
@@ -39,7 +43,10 @@ class GradersOnWorker(WorkerPlugin):
         """In a thread of the worker's, which lives as long as the worker."""
         if self._graders is None:
             return pack_outcome(Outcome(None, "the worker is not set up"))
-        return pack_outcome(self._graders.grade(unpack_job(line)))
+        outcome = self._graders.grade(unpack_job(line))
+        if outcome.fatal:
+            outcome = replace(outcome, trouble=f"{outcome.trouble} (at {self._address})")
+        return pack_outcome(outcome)
 
 
 def grade_on_worker(line: str) -> str:

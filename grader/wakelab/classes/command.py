@@ -23,6 +23,7 @@ from wakelab.classes.screen import Screen
 from wakelab.classes.store import Cache, Results
 from wakelab.classes.summary import summarise, to_csv
 from wakelab.confinement import Confinement
+from wakelab.errors import UserError
 from wakelab.grade import plan_of
 from wakelab.labs import all_labs, load_lab
 from wakelab.points import NO_CHANGES, PointsPlan
@@ -66,6 +67,7 @@ def grade_class(root: Path, wish: Wish, console: Console) -> int:
     plan_of(lab, checks_of(root, lab), wish.points)  # or each submission would find it wrong
     intake = take_in(lab, all_labs(root), wish.submissions)
     folder = wish.out or root / "build" / "class" / f"{lab.number}-{_plain_name(wish.submissions)}"
+    _require_sense(wish, folder)
     screen = Screen(console, lab, len(intake.entries))
     screen.begin(intake)
     with Results(folder) as results:
@@ -90,6 +92,17 @@ def grade_class(root: Path, wish: Wish, console: Console) -> int:
         results.write("index.html", page)
     screen.end(intake, graded, summary, folder, grading.uncached)
     return TO_LOOK_AT if intake.named or any(_is_lost(each) for each in graded) else DONE
+
+
+def _require_sense(wish: Wish, folder: Path) -> None:
+    if wish.jobs < 0:
+        raise UserError(f"{wish.jobs} gradings at once", "", "JOBS=4, say; 0: one for each core")
+    if folder.resolve().is_relative_to(wish.submissions.resolve()):
+        raise UserError(
+            "results would lie among the submissions, and be taken for one of them",
+            str(folder),
+            "choose another folder with OUT=",
+        )
 
 
 def _grade(

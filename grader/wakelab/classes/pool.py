@@ -41,7 +41,7 @@ class ProcessPerThread:
             process = GradingProcess(self._limit_s, self._command)
             with self._lock:
                 if self._closed:
-                    return Outcome(None, "stopped", fatal=True)
+                    return Outcome(None, "stopped")
                 self._processes.append(process)
             self._own.process = process
         return process.grade(job)

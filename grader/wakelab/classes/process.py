@@ -52,7 +52,7 @@ class GradingProcess:
         """The outcome; `trouble` where the process died or took too long. Never raises for them."""
         with self._lock:
             if self._stopped:
-                return Outcome(None, "stopped", fatal=True)
+                return Outcome(None, "stopped")
             process = self._process or self._start()
         assert process.stdin is not None
         try:
