@@ -388,6 +388,16 @@ def test_json_that_is_cut_off_still_gives_its_messages() -> None:
         assert (last.file, last.text) == ("a.c", "Segmentation fault")
 
 
+def test_an_error_that_hangs_below_a_warning_is_not_lost() -> None:
+    error = '{"kind": "fatal error", "message": "no such file"}'
+    output = f'[{{"kind": "warning", "message": "odd", "children": [{error}]}}]'
+    messages = parse_compiler_output(output.encode(), "a.c", "O0")
+    assert [(each.severity, each.text) for each in messages] == [
+        ("warning", "odd"),
+        ("error", "no such file"),
+    ]
+
+
 @pytest.mark.parametrize("output", ["", "[", "[{", "[{}", "[{}, 3, null]", "\x00", "[{" * 5000])
 def test_any_output_can_be_parsed(output: str) -> None:
     parse_compiler_output(output.encode(), "a.c", "O0")

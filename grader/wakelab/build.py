@@ -446,7 +446,8 @@ def parse_compiler_output(output: bytes, source: str, level: str) -> list[Compil
     messages = []
     for line in text.split("\n"):
         if line.startswith("[{"):
-            messages += [_from_json(each, source, level) for each in _json_objects(line)]
+            for each in _json_objects(line):
+                messages += [_from_json(said, source, level) for said in _with_children(each)]
         elif found := _PLAIN.match(line):
             severity = "warning" if found["kind"].lower() == "warning" else "error"
             # An assembler's line number counts lines that the student never saw.
@@ -483,6 +484,13 @@ def _json_objects(line: str) -> Iterable[Mapping[str, object]]:
         if isinstance(value, dict):
             yield value
         at += len(line[at : at + 8]) - len(line[at : at + 8].lstrip(", "))
+
+
+def _with_children(value: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """A message and what gcc hangs below it: notes, and errors that came right after a warning."""
+    children = value.get("children")
+    found = children if isinstance(children, list) else []
+    return [value, *(child for child in found if isinstance(child, dict))]
 
 
 def _from_json(value: Mapping[str, object], source: str, level: str) -> CompilerMessage:

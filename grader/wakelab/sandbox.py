@@ -183,6 +183,8 @@ class Confined:
         try:
             self.bwrap = subprocess.Popen(
                 [argv[0], *fds, *argv[1:]],
+                # Given, not inherited: another thread may be changing ours just now. (EFAULT.)
+                env={},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT if isinstance(output, int) else output,
