@@ -108,7 +108,7 @@ class Canaries:
         self.canary = folder / "canary.txt"
         self.marker = folder / "marker"
         self.word = f"secret{secrets.token_hex(8)}"
-        self.secret.write_text(f'"{self.word}"\n')
+        self.secret.write_text(f"{self.word};\n")
         self.canary.write_text("alive\n")
         self._folder = folder
         self._before = self._state()

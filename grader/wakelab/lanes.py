@@ -79,8 +79,11 @@ class SecondLane:
         self._claims = _Claims()
         self._connection, theirs = context.Pipe()
         self._results: dict[str, CheckResult] = {}
+        # Ours, so that it goes also when the process is killed.
+        self._folder = tempfile.TemporaryDirectory(prefix="wakelab-")
         self._process = context.Process(
-            target=_be_second, args=(work, theirs, self._connection, self._claims, os.getpid())
+            target=_be_second,
+            args=(work, theirs, self._connection, self._claims, os.getpid(), self._folder.name),
         )
         self._process.start()
         theirs.close()
@@ -94,6 +97,7 @@ class SecondLane:
         self._process.join()
         self._connection.close()
         self._claims.close()
+        self._folder.cleanup()
 
     def follow(self, building: Future[BuildResult]) -> None:
         """Hand the result of this build over when it is there."""
@@ -166,8 +170,11 @@ def _be_second(
     theirs: Connection,
     claims: _Claims,
     parent: int,
+    folder: str,
 ) -> None:
-    """The second process: from the build's arrival to the last result."""
+    """The second process: from the build's arrival to the last result. Its temporary files lie in
+    `folder`."""
+    tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
     _die_with(parent)
     theirs.close()  # or the parent's end would not be seen

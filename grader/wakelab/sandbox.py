@@ -46,6 +46,10 @@ where set-up unpacks QEMU 10."""
 TMP_BYTES = 64 * 1024 * 1024
 TMP = "/tmp"
 
+_WHEN_TOLD = 'read -r begin && exec "$@" </dev/null'
+"""The program begins when a line comes from us on its standard input, and never if we have died
+before: bwrap dies with us only from some moment after its start on."""
+
 _FIRST_ID, _IDS_A_PROCESS = 1_000_000_000, 512
 """Numbers far above those that systems give to users. Pids on Linux stay below 2^22, so that two
 graders never choose the same."""
@@ -82,7 +86,8 @@ class Bubblewrap:
         words += self._files(view, tools)
         for name, value in {**env, "PATH": "/usr/bin:/bin", "TMPDIR": TMP}.items():
             words += ["--setenv", name, value]
-        return [*words, "--chdir", cwd, "--", *self._identity(), *_limited(limits)]
+        begin = ("sh", "-c", _WHEN_TOLD, "sh", *self._identity(), *_limited(limits))
+        return [*words, "--chdir", cwd, "--", *begin]
 
     def _files(self, view: View, tools: Sequence[Path]) -> list[str]:
         layout = _Layout()
@@ -179,17 +184,16 @@ class Confined:
         self._program: int | None = None
         info, info_end = os.pipe()
         gate, gate_end = os.pipe()
-        fds = ["--info-fd", str(info_end), "--block-fd", str(gate)]
         try:
             self.bwrap = subprocess.Popen(
-                [argv[0], *fds, *argv[1:]],
+                [argv[0], "--info-fd", str(info_end), *argv[1:]],
                 # Given, not inherited: another thread may be changing ours just now. (EFAULT.)
                 env={},
-                stdin=subprocess.DEVNULL,
+                stdin=gate,
                 stdout=output,
                 stderr=subprocess.STDOUT if isinstance(output, int) else output,
                 start_new_session=True,
-                pass_fds=(info_end, gate),
+                pass_fds=(info_end,),
                 bufsize=0,
             )
         except BaseException:
@@ -201,8 +205,8 @@ class Confined:
         try:
             self._init, self._init_pid = self._hold(info)
             with contextlib.suppress(BrokenPipeError):  # it has failed; `wait` tells
-                os.write(gate_end, b"1")  # now it may begin
-        except OSError:
+                os.write(gate_end, b"begin\n")
+        except BaseException:  # Ctrl-C, too: nobody else knows of it yet
             self.bwrap.kill()
             self.bwrap.wait()
             raise

@@ -14,11 +14,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from wakebench.board import Board, Ended, Unmet
+from wakebench.board import Board, Ended, Ending, Unmet
 from wakebench.exceptions import FIRST_IRQ
 from wakebench.explore import trace_window
 from wakebench.footprint import Exploration, TraceError, WindowTrace, chosen, coverage
 from wakebench.sweep import (
+    SEEN_OF_IT,
     TICK,
     Outcome,
     Place,
@@ -35,6 +36,9 @@ from wakelab.labs import checkout_root
 from wakelab.press import NVIC_ISER, PressTest
 from wakelab.schedule import Schedule
 from wakelab.subject import Subject
+
+LOOKED_AT = 2
+"""Presses during which a program is watched for a look at the sweep."""
 
 SHOWN = 32
 """Failing placements that are tried from outside before the search is called unconfirmed."""
@@ -156,8 +160,25 @@ class Search:
             self._trace = trace_window(board, self._start, self._subject.button)
         except TraceError as lost:
             raise SweepError(str(lost)) from lost
+        self._expect_no_look(board)
         for each in self._sweeps:
             each.tell(told, self._others, ranks)
+
+    def _expect_no_look(self, board: Board) -> None:
+        """A program that looks whether it is being swept could be right only then. It would have to
+        look here, too, where it is alone. Raises SweepError."""
+        board.reset()
+        try:
+            with board.guarding(SEEN_OF_IT):
+                for _ in range(LOOKED_AT):
+                    board.wait_asleep()
+                    board.press(self._subject.button)
+                    board.wait_asleep()
+                    board.release(self._subject.button)
+        except (Ended, Unmet) as ended:
+            if isinstance(ended, Ended) and ended.ending is Ending.TRESPASS:
+                raise SweepError(f"it uses {ended.detail}") from ended
+            raise SweepError(f"the program does not come to rest: {ended}") from ended
 
     @property
     def _interrupts(self) -> tuple[str, ...]:

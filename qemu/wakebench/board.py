@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
@@ -29,7 +29,7 @@ from wakebench.image import BKPT_SEMIHOSTING, WFI_NARROW, WFI_WIDE, Image
 from wakebench.machine import Machine
 from wakebench.pin_names import BUTTONS, LED, Pin, pin
 from wakebench.pins import Edge, PortState
-from wakebench.probe import LR, NO_REGISTERS, ConnectionLost, Registers, Stop, Why
+from wakebench.probe import LR, NO_REGISTERS, Area, ConnectionLost, Registers, Stop, Why
 from wakebench.recording import executed, is_entry
 from wakebench.trace import Event, Kind, Trace
 from wakebench.when import When
@@ -68,6 +68,8 @@ class Ending(StrEnum):
     """More output than anybody wants to read."""
     RESTART = "restart"
     """The core came to the reset handler again."""
+    TRESPASS = "trespass"
+    """It read or wrote what it was watched for; see Board.guarding."""
     DIED = "died"
     """QEMU itself gave up on what the program did (a lockup, for example)."""
 
@@ -183,6 +185,7 @@ class Board:
         self._core.fix_breakpoints(
             [*image.sites, *self._entries, *self._traced, self._reset_handler]
         )
+        self._guarded: dict[int, Area] = {}
         self._start()
 
     def _resolve(self, points: Points) -> dict[int, tuple[str, str]]:
@@ -229,6 +232,16 @@ class Board:
             self._traced = traced
             with suppress(ConnectionLost):  # QEMU has died; nothing can be traced any more
                 self._core.fix_breakpoints(spared)
+
+    @contextmanager
+    def guarding(self, areas: Sequence[Area]) -> Iterator[None]:
+        """Within, a program that reads or writes one of the areas ends as TRESPASS."""
+        self._guarded = {area.start: area for area in areas}
+        try:
+            with self._core.guarding(areas):
+                yield
+        finally:
+            self._guarded = {}
 
     def reset(self) -> None:
         """Power on and forget the last run. The core stands at the first instruction of Reset."""
@@ -759,9 +772,11 @@ class Board:
                 self._end_in_loop()
             if stop.why is Why.FULL:
                 self._end(Ending.LOOP, "as many instructions as are recorded")
-            if "watch" not in stop.reply:
+            if stop.watched is None:
                 return
             self._count_stop()
+            if (area := self._guarded.get(stop.watched)) is not None:
+                self._end(Ending.TRESPASS, area.name)
             self._core.let_systick_be_written()
 
     def _count_stop(self) -> None:

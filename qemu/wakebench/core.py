@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ from wakebench.errors import BenchError
 from wakebench.machine import Machine
 from wakebench.pin_names import Pin
 from wakebench.pins import Edge, Pins
-from wakebench.probe import NO_REGISTERS, PC, ConnectionLost, Probe, Registers, Stop, Why
+from wakebench.probe import NO_REGISTERS, PC, Area, ConnectionLost, Probe, Registers, Stop, Why
 from wakebench.qtest import Qtest
 from wakebench.recording import Recorder
 
@@ -60,6 +60,7 @@ WDT_INTEN = 1
 RCC, RCC2 = 0x400F_E060, 0x400F_E070
 
 # ARMv7-M system control space (ARM DDI 0403, B3.2).
+WATCHDOG_TIMER = Area("the watchdog", WDT_LOAD, 0x1000)
 SYST_CSR = 0xE000_E010
 ICSR, VTOR = 0xE000_ED04, 0xE000_ED08
 NMI = 2
@@ -123,6 +124,18 @@ class Core:
         self._probe.remove_breakpoint(*sorted(self._fixed_breakpoints | {*self._own_breakpoints}))
         self._probe.remove_write_watch(SYST_CSR)
         return self._machine.connection("gdb")
+
+    @contextmanager
+    def guarding(self, areas: Sequence[Area]) -> Iterator[None]:
+        """Within, accesses to the areas stop the core."""
+        for area in areas:
+            self._probe.add_guard(area)
+        try:
+            yield
+        finally:
+            with suppress(ConnectionLost):  # QEMU has died, and nothing is guarded any more
+                for area in areas:
+                    self._probe.remove_guard(area)
 
     def fix_breakpoints(self, addresses: Iterable[int]) -> None:
         """Set breakpoints that stay over resets."""
@@ -328,7 +341,10 @@ class Core:
         """Do the run again up to the last resume, and go on with a counter of instructions."""
         self._replay()
         self._arm_watchdog()
-        stop = self._run_patiently()
+        with self.guarding((WATCHDOG_TIMER,)):
+            stop = self._run_patiently()
+        if stop.watched == WATCHDOG_TIMER.start:  # it would be fed for ever
+            return Stop(Why.WATCHDOG, stop.reply)
         if stop.why is Why.BREAK and self._counted_down():
             self._qtest.write_word(WDT_ICR, 1)
             self._execute(BX_LR)  # back to where the NMI came, as if it had not

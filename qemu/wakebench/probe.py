@@ -6,6 +6,7 @@ is read first, because without it QEMU's stub answers no single-register packet.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,6 +92,31 @@ class Stop:
 
     why: Why
     reply: str
+
+    @property
+    def watched(self) -> int | None:
+        """Where the watched area begins that was accessed; None for another kind of stop."""
+        found = _WATCHED.search(self.reply)
+        return int(found[1], 16) if found else None
+
+
+_WATCHED = re.compile(r"watch:([0-9a-f]+)")
+
+
+@dataclass(frozen=True)
+class Area:
+    """Addresses that are guarded: from any access, or only from being read."""
+
+    name: str
+    start: int
+    length: int
+    read_only: bool = False
+    """Only reading is of interest."""
+
+    @property
+    def kind(self) -> int:
+        """The stub's number for it: 3 reads, 4 accesses."""
+        return 3 if self.read_only else 4
 
 
 class Probe:
@@ -215,6 +241,14 @@ class Probe:
     def remove_write_watch(self, address: int) -> None:
         """Undo `add_write_watch`."""
         self._command(b"z2,%x,4" % address)
+
+    def add_guard(self, area: Area) -> None:
+        """Stop when something in the area is read or written; see Area."""
+        self._command(b"Z%d,%x,%x" % (area.kind, area.start, area.length))
+
+    def remove_guard(self, area: Area) -> None:
+        """Undo `add_guard`."""
+        self._command(b"z%d,%x,%x" % (area.kind, area.start, area.length))
 
     # -- running ---------------------------------------------------------------------------------
 

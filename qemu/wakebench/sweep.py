@@ -27,7 +27,7 @@ from wakebench.image import Image, Symbol
 from wakebench.machine import Machine, Qemu, Wiring
 from wakebench.pin_names import BUTTONS
 from wakebench.pins import PORT_IRQ, PORTS, Pins
-from wakebench.probe import PC, Probe, Why
+from wakebench.probe import PC, Area, Probe, Why
 from wakebench.qtest import Qtest
 
 SOURCES = Path(__file__).resolve().parents[1] / "sweep"
@@ -37,7 +37,7 @@ SHIFT = 7
 """2^7 ns an instruction, a little more than the harness's tick: every boundary is met."""
 
 # The same numbers as in sweep.h and sweep.ld.
-HARNESS_FLASH = 0x0003_0000
+HARNESS_FLASH, HARNESS_SRAM = 0x0003_0000, 0x2000_8000
 FIXED_MAX, SOURCES_MAX, PORTS_MAX = 2, 6, 2
 WFI_MAX, TEXT, RECORDS, IMAGE, MAP = 8, 96, 1024, 4096, 2048
 UNUSED = 0xFFFF_FFFF
@@ -55,6 +55,17 @@ HIGHEST, LEVELS = 0x20, range(0x20, 0x100, 0x20)
 """Priorities that a program may have: 0 is the harness's, and the chip keeps the top three bits."""
 OURS = (FIRST_IRQ + 19, FIRST_IRQ + 21)
 """Timers 0 and 1; with them faults and SVCall have the harness's priority."""
+
+SEEN_OF_IT = (
+    Area("the sweep's code in flash, above 0x30000", HARNESS_FLASH, 0x1_0000),
+    Area("the sweep's memory, above 0x20008000", HARNESS_SRAM, 0x8000),
+    Area("the timers", 0x4003_0000, 0x4000),
+    Area("the vector table's address (VTOR)", 0xE000_ED08, 4),
+    Area("interrupt priorities", 0xE000_E400, 0xF0, read_only=True),
+    Area("system handler priorities", 0xE000_ED18, 12, read_only=True),
+    Area("the clock's register RCC2", 0x400F_E070, 4, read_only=True),
+)
+"""By what a program could know that it is being swept, or keep the sweep from its work."""
 
 LIMIT = 20_000
 """A run that has not settled so many instructions after its last press never will."""
