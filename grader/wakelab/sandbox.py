@@ -180,8 +180,22 @@ class Confined:
     """A program in a sandbox, owned: `kill`, then `wait`, and all of it is gone."""
 
     def __init__(self, argv: Sequence[str], output: int | IO[bytes]) -> None:
-        """argv: bwrap's words and the program's. Raises OSError."""
+        """argv: bwrap's words and the program's. Raises OSError.
+
+        bwrap must not be killed between its fork and the moment at which its child hears from it:
+        the child would wait for ever. So nothing interrupts this, and nobody kills it before.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            self._start(argv, output)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _start(self, argv: Sequence[str], output: int | IO[bytes]) -> None:
         self._program: int | None = None
+        self._init: int | None = None
+        self._init_pid = 0
+        self._told = b""
         info, info_end = os.pipe()
         gate, gate_end = os.pipe()
         try:
@@ -203,27 +217,26 @@ class Confined:
         os.close(info_end)
         os.close(gate)
         try:
-            self._init, self._init_pid = self._hold(info)
+            self._hold(info)
             with contextlib.suppress(BrokenPipeError):  # it has failed; `wait` tells
                 os.write(gate_end, b"begin\n")
-        except BaseException:  # Ctrl-C, too: nobody else knows of it yet
-            self.bwrap.kill()
-            self.bwrap.wait()
+        except BaseException:  # nobody else knows of it yet
+            self._hold(info)
+            self.kill()
+            self.wait()
             raise
         finally:
             os.close(info)
             os.close(gate_end)
 
-    def _hold(self, info: int) -> tuple[int | None, int]:
-        """A pidfd and the pid of process 1 inside, which waits for us meanwhile; none where bwrap
-        failed before there was one."""
-        told = b""
+    def _hold(self, info: int) -> None:
+        """Get a pidfd of process 1 inside, which waits for us meanwhile; none where bwrap failed
+        before there was one. May be called again."""
         while chunk := os.read(info, 4096):
-            told += chunk
-        if not told:
-            return None, 0
-        pid = int(json.loads(told)["child-pid"])
-        return os.pidfd_open(pid), pid
+            self._told += chunk
+        if self._told and self._init is None:
+            self._init_pid = int(json.loads(self._told)["child-pid"])
+            self._init = os.pidfd_open(self._init_pid)
 
     @property
     def pid(self) -> int:
