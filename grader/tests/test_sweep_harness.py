@@ -305,12 +305,11 @@ MUTANTS = {
     "keeps the level of the pin": ("        if (moved != 0) {", "        if (false) {"),
     "clears what is pending while it is still asked for": (
         "    pins_quiet(saved->ports); /* first: what is still asked for cannot be cleared */\n"
-        "    if (!idle) {",
-        "    if (!idle) {\n"
-        "        store_2(NVIC->ICPR, ~0u, ~0u);\n"
-        "    }\n"
+        "    if (has_tick()) {\n",
+        "    store_2(NVIC->ICPR, ~0u, ~0u);\n"
+        "    idle = true;\n"
         "    pins_quiet(saved->ports);\n"
-        "    if (false) {",
+        "    if (has_tick()) {\n",
     ),
     "does not clear what is pending": ("    if (!idle) {", "    if (false) {"),
     "takes what is pending for nothing": (

@@ -120,6 +120,8 @@ def _say_what_was_done(swept: Swept, console: Console) -> None:
     )
     console.print(swept.statement, markup=False)
     console.print(f"{rate}; {swept.failing} of {swept.places} placements fail", markup=False)
+    met = f"{swept.coverage:.0f} % of the boundaries that an independent trace has were struck at"
+    console.print(met, markup=False)
 
 
 def _say_what_is_shared(subject: Subject, level: str, console: Console) -> None:

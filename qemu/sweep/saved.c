@@ -74,7 +74,7 @@ bool saved_keep(struct saved *saved, const uint32_t *registers, const uint32_t *
     load_2(NVIC->ISPR, &saved->pended[0], &saved->pended[1]);
     saved->pended[0] &= ~(TIMERS | asked_for(saved));
     saved->system = ICSR & (ICSR_PENDSVSET | ICSR_PENDSTSET);
-    saved->clock = SYSTICK->CTRL;
+    saved->clock = SYSTICK->CTRL & ~SYSTICK_CTRL_ENABLE;
     saved->clock_load = SYSTICK->LOAD;
     __asm__ volatile("mrs %0, primask" : "=r"(saved->primask));
     __asm__ volatile("mrs %0, basepri" : "=r"(saved->basepri));
@@ -109,7 +109,8 @@ static void restore_clock(const struct saved *saved)
     uint32_t load;
     load_2(&SYSTICK->CTRL, &control, &load);
     if (((control ^ saved->clock) & 7u) != 0 || load != saved->clock_load) {
-        store_2(&SYSTICK->CTRL, saved->clock, saved->clock_load);
+        store_3(&SYSTICK->CTRL, saved->clock, saved->clock_load, 0); /* and VAL */
+        ICSR = ICSR_PENDSTCLR; /* what it has asked for since somebody looked */
     }
 }
 
@@ -126,6 +127,9 @@ static bool has_tick(void)
 void saved_restore(const struct saved *saved, bool idle)
 {
     pins_quiet(saved->ports); /* first: what is still asked for cannot be cleared */
+    if (has_tick()) {
+        restore_clock(saved);
+    }
     if (!idle) {
         store_2(NVIC->ICPR, ~(1u << TIMER1A_IRQn), ~0u); /* the guard's may come at any time */
         ICSR = ICSR_PENDSVCLR | ICSR_PENDSTCLR;
@@ -133,9 +137,6 @@ void saved_restore(const struct saved *saved, bool idle)
     memcpy((void *)(uintptr_t)sweep_job.memory, saved->memory, sweep_job.memory_size);
     memcpy((void *)(uintptr_t)saved->sp, saved->memory + sweep_job.memory_size, saved->stack_size);
     restore_enables(saved);
-    if (has_tick()) {
-        restore_clock(saved);
-    }
     pins_restore(saved->ports);
     if ((saved->pended[0] | saved->pended[1]) != 0) {
         store_2(NVIC->ISPR, saved->pended[0], saved->pended[1]);

@@ -16,7 +16,7 @@ struct saved {
     uint32_t enabled[2]; /* ISER */
     uint32_t pended[2];  /* ISPR, without what the ports ask for and the harness's own */
     uint32_t system;     /* PENDSVSET and PENDSTSET of ICSR */
-    uint32_t clock;      /* CTRL of SysTick */
+    uint32_t clock;      /* CTRL of SysTick, but not enabled: no time passes */
     uint32_t clock_load;
     struct port_state ports[SWEEP_PORTS_MAX];
     uint8_t memory[SWEEP_IMAGE];

@@ -44,6 +44,7 @@ static struct {
     uint32_t passes;  /* of WFIs, in a row */
     uint32_t pc;      /* of this run's strike between two instructions; odd: there was none */
     uint32_t last_pc; /* the same of the strike a tick earlier */
+    bool clock_on;    /* when the run was saved */
     bool careful;     /* with a limit: it has taken long already, and is done again */
     bool over;        /* the job is done */
     struct sweep_record record;
@@ -56,12 +57,12 @@ struct counts {
     uint32_t early;
     uint32_t lines;
     uint32_t tick_wanted;
+    bool clock_on; /* the program has switched SysTick and its interrupt on */
 };
 static struct counts base_counts;
 static struct counts point_counts;
 
-static bool set_up;   /* at the base, the button */
-static bool clock_on; /* at the base, SysTick and its interrupt */
+static bool set_up; /* at the base, the button */
 
 /* tick_entry counts on the order. */
 struct {
@@ -125,11 +126,16 @@ static void press(bool told)
     }
 }
 
+static bool is_clock_on(void)
+{
+    const uint32_t wanted = SYSTICK_CTRL_ENABLE | SYSTICK_CTRL_TICKINT;
+    return run.clock_on || (SYSTICK->CTRL & wanted) == wanted;
+}
+
 /* SysTick is not let run: a tick comes when it is wanted. Where the program has not switched it on there is none. */
 static void tick(void)
 {
-    const uint32_t wanted = 3; /* enabled, with its interrupt */
-    if (clock_on || (SYSTICK->CTRL & wanted) == wanted) {
+    if (is_clock_on()) {
         sweep_tick.wanted = 1;
         ICSR = ICSR_PENDSTSET;
     }
@@ -166,6 +172,7 @@ _Noreturn static void resume(bool idle)
     run.presses = counts->presses;
     run.early = counts->early;
     run.lines = counts->lines;
+    run.clock_on = counts->clock_on;
     run.phase = STRIKING;
     run.passes = 0;
     sweep_tick.wanted = counts->tick_wanted;
@@ -269,7 +276,8 @@ static void after_strike(const uint32_t *frame, uint32_t pc, uint32_t exc_return
         finish(SWEEP_UNSAVED, pc, exc_return, false);
     }
     point_sum = saved_sum(&point);
-    point_counts = (struct counts){run.strikes, run.presses, run.early, run.lines, sweep_tick.wanted};
+    point_counts = (struct counts){run.strikes, run.presses,        run.early,
+                                   run.lines,   sweep_tick.wanted, is_clock_on()};
     leave(exc_return, false);
 }
 
@@ -448,14 +456,13 @@ _Noreturn static void open_window(const uint32_t *frame, uint32_t exc_return)
     if (exc_return != EXC_RETURN_THREAD) {
         opened(SWEEP_UNSAVED, frame[PC]);
     }
-    const uint32_t control = SYSTICK->CTRL;
-    clock_on = (control & 3u) == 3u;
-    SYSTICK->CTRL = control & ~1u;
+    run.clock_on = false;
+    base_counts = (struct counts){.clock_on = is_clock_on()};
+    store_3(&SYSTICK->CTRL, SYSTICK->CTRL & ~SYSTICK_CTRL_ENABLE, SYSTICK->LOAD, 0); /* and VAL */
     if (sweep_tick.wanted == 0) {
         ICSR = ICSR_PENDSTCLR;
     }
     set_up = is_enabled(sweep_job.irq);
-    base_counts = (struct counts){0};
     opened(saved_keep(&sweep_base, sweep_registers, frame) ? SWEEP_OK : SWEEP_UNSAVED, frame[PC]);
 }
 
@@ -634,6 +641,7 @@ _Noreturn void sweep_next(void)
     if (is_over()) {
         no_strike();
         GPTM1->CTL = 0;
+        SYSTICK->CTRL &= ~SYSTICK_CTRL_ENABLE; /* a stop of the machine moves a running timer on */
         if (run.phase != OPENING) {
             sweep_result.tampered = tampering();
         }

@@ -85,6 +85,17 @@ def test_handlers_of_the_same_priority_do_not_interrupt_each_other(
     assert any(p.nested and image.name_at(p.place.pc) == handler for p in found)
 
 
+def test_no_tick_comes_by_time(build: Build, start: Start) -> None:
+    """The program starts SysTick in the window, and takes each of its ticks for a press."""
+    sweep = start(build("rivals", TICK=1, RUNS=1), (TICK,))
+    for first in sweep.singles()[::5]:
+        assert first.outcome is Outcome.OK
+        assert {p.outcome for p in sweep.seconds(first)} == {Outcome.OK}
+    ticks = sweep.singles(interrupt=TICK)
+    assert len(ticks) > 10
+    assert {p.outcome for p in ticks} == {Outcome.TWICE}
+
+
 def test_priorities_keep_their_order_and_leave_the_highest_to_the_harness() -> None:
     assert ranked({46: 0x20, 20: 0x80}) == {46: 0x20, 20: 0x80}
     assert ranked({46: 0, 20: 0x20, 15: 0x80}) == {46: 0x20, 20: 0x40, 15: 0x80}
