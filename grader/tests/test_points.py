@@ -22,6 +22,7 @@ from wakelab.points import (
 )
 from wakelab.report import CheckResult, Report, Verdict, Visibility, make_report, read_report
 from wakelab.running import checks_of
+from wakelab.sweep_option import SWEEP_MODES
 from wakelab.verify import verify
 
 ROOT = checkout_root()
@@ -114,7 +115,7 @@ def test_the_example_in_the_documents_is_right(tmp_path: Path) -> None:
 
 
 def test_the_specs_are_those_that_run() -> None:
-    report = grade(ROOT, LAB, LAB.directory, CONFINEMENT, ["pairs"])
+    report = grade(ROOT, LAB, LAB.directory, CONFINEMENT, SWEEP_MODES)
     specs = specs_in(checks_of(ROOT, LAB))
     told = [(spec.id, spec.title, spec.points, spec.needs) for spec in specs]
     found = [(each.id, each.title, each.max_points, each.needs) for each in report.checks]
@@ -226,8 +227,10 @@ def test_the_checks_are_listed_with_what_they_are_worth(
     listed = capsys.readouterr().out
     specs = specs_in(checks_of(ROOT, LAB))
     assert [line.split()[1] for line in listed.splitlines()[:-1]] == [spec.id for spec in specs]
-    assert listed.splitlines()[-1] == "   100  in all"
-    assert "only with" not in listed and "hidden" not in listed
+    own = LAB.sweep.modes if LAB.sweep else ()
+    counted = sum(spec.points for spec in specs if not spec.mode or spec.mode in own)
+    assert listed.splitlines()[-1] == f"{counted:>6}  in all"
+    assert "hidden" not in listed
     points = file_of(tmp_path, 'hidden = ["warnings"]\n[points]\nwarnings = 77\n')
     assert main(["checks", "--points", str(points)]) == 0
     (line,) = [each for each in capsys.readouterr().out.splitlines() if "warnings" in each]
@@ -243,8 +246,8 @@ def test_what_is_only_checked_when_asked_for_is_told(
     monkeypatch.setattr("wakelab.labs.load_lab", lambda *_: narrow)
     assert main(["checks"]) == 0
     listed = capsys.readouterr().out.splitlines()
-    (pairs,) = [line for line in listed if "only with --pairs" in line]
-    rest = [int(line.split()[0]) for line in listed[:-1] if line is not pairs]
+    assert any("only with --sweep pairs" in line for line in listed)
+    rest = [int(line.split()[0]) for line in listed[:-1] if "only with --sweep" not in line]
     assert listed[-1] == f"{sum(rest):>6}  in all"
 
 

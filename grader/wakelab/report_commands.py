@@ -134,7 +134,7 @@ def _checks(options: argparse.Namespace) -> int:
     total = 0
     for spec in specs:
         asked = bool(spec.mode) and spec.mode not in own
-        notes = [f"only with --{spec.mode}, and in no sum without"] if asked else []
+        notes = [f"only with --sweep {spec.mode}, and in no sum without"] if asked else []
         total += 0 if asked else spec.points
         if plan.visibility(spec) is not Visibility.VISIBLE:
             notes.append("hidden until due")
