@@ -104,9 +104,7 @@ def _bars(summary: Summary) -> list[_Bar]:
 
 def _student(graded: Graded) -> _Student:
     report = graded.report
-    problem = graded.entry.submission.problem
-    notes = [f"{problem.what}; {problem.next_step}"] if problem is not None else []
-    notes += [*graded.entry.notes, graded.trouble]
+    notes = [*graded.entry.notes, graded.trouble]  # a problem is told by the report's findings
     verdicts = [check.verdict for check in report.checks] if report is not None else []
     return _Student(
         entry=graded.entry,
