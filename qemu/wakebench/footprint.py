@@ -162,8 +162,8 @@ class Exploration:
     def reduction(self) -> Reduction:
         """Which placements stand for all."""
         open_steps = [step for _, step in self.window.open_steps()]
-        classes = sum(is_dependent(step, self.footprint) for step in open_steps)
         dependent = frozenset(s.pc for s in self.steps if is_dependent(s, self.footprint))
+        classes = sum(step.pc in dependent or step.always for step in open_steps)
         return Reduction(len(open_steps) + 2, classes + 2, dependent, self.gaps)
 
     def masked_device_places(self) -> list[int]:

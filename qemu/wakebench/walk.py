@@ -33,7 +33,8 @@ Prospect = tuple[bytes, Line]
 
 
 class _Memory:
-    """The program's memory, kept up to date from what its instructions write."""
+    """The program's memory, kept up to date from what its instructions write. What lies on the
+    stack and was not written since anybody else may have written there is not known, and 0."""
 
     def __init__(self, board: Board) -> None:
         image = board.image
@@ -41,14 +42,19 @@ class _Memory:
         self._data = (image.value("__data_start__"), image.value("__bss_end__"))
         self._stack_end = image.value("__stack_end__")
         self._bytes = bytearray(SRAM_SIZE)
+        self._known = bytearray(SRAM_SIZE)
         self.bytes = memoryview(self._bytes).toreadonly()
         self._copy: bytes | None = None
 
     def load(self, sp: int) -> None:
         """Read what is in use: variables, and the stack from `sp` up."""
-        self._copy = None
         for start, end in (self._data, (sp, self._stack_end)):
-            self._bytes[start - SRAM : end - SRAM] = self._read(start, end)
+            self._set(start - SRAM, self._read(start, end))
+
+    def _set(self, at: int, data: bytes) -> None:
+        self._copy = None
+        self._bytes[at : at + len(data)] = data
+        self._known[at : at + len(data)] = b"\1" * len(data)
 
     def _read(self, start: int, end: int) -> bytes:
         blocks = [
@@ -65,14 +71,19 @@ class _Memory:
         at, data = access.address - SRAM, access.data
         if access.bit >= 0:
             data = bytes([self._bytes[at] & ~(1 << access.bit) | data[0] << access.bit])
-        self._copy = None
-        self._bytes[at : at + access.size] = data
+        self._set(at, data)
 
     def put(self, values: Mapping[int, int]) -> None:
         """Take bytes over, by address from SRAM on."""
-        self._copy = None
         for at, value in values.items():
-            self._bytes[at] = value
+            self._set(at, bytes([value]))
+
+    def forget_below(self, sp: int) -> None:
+        """An interrupt has used the stack below `sp`."""
+        start, end = self._data[1] - SRAM, sp - SRAM
+        if start < end:
+            self._copy = None
+            self._bytes[start:end] = self._known[start:end] = bytes(end - start)
 
     def copy(self) -> bytes:
         """All of it, from the address SRAM on. The same object until something changes."""
@@ -86,9 +97,19 @@ class _Memory:
         variables = bytes(self._bytes[start - SRAM : end - SRAM])
         return variables, bytes(self._bytes[sp - SRAM : self._stack_end - SRAM])
 
-    def seen(self, sp: int) -> tuple[bytes, bytes]:
-        """The same as the machine has it now."""
-        return self._read(*self._data), self._read(sp, self._stack_end)
+    def variables(self) -> bytes:
+        """The variables as the machine has them now."""
+        return self._read(*self._data)
+
+    def is_as_seen(self, sp: int) -> bool:
+        """Whether the machine has the same now, as far as it is known."""
+        variables, stack = self.in_use(sp)
+        found = self._read(sp, self._stack_end)
+        known = self._known[sp - SRAM : self._stack_end - SRAM]
+        return variables == self.variables() and all(
+            ours == theirs or not sure
+            for ours, theirs, sure in zip(stack, found, known, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -195,16 +216,15 @@ class Walker:
         """All that decides about what comes."""
         return (self.here.values, self.masks, self.line, *self.memory.in_use(self.here.sp))
 
-    def machine(self) -> tuple[Line, tuple[bytes, bytes]]:
-        """Line and memory in use as the machine has them at the end of the record."""
-        return line_of(self.board, self.wire), self.memory.seen(self.board.registers.sp)
+    def machine(self) -> tuple[Line, bytes]:
+        """Line and variables as the machine has them at the end of the record."""
+        return line_of(self.board, self.wire), self.memory.variables()
 
     def check(self) -> None:
         """At the end: nothing was missed on the way."""
-        line, memory = self.machine()
-        if memory != self.memory.in_use(self.here.sp):
+        if not self.memory.is_as_seen(self.here.sp):
             raise BenchError("memory changed otherwise than the instructions say")
-        if line != self.line:
+        if line_of(self.board, self.wire) != self.line:
             raise TraceError("the button's port changed otherwise than the instructions say")
 
     # -- along the record ------------------------------------------------------------------------
@@ -251,6 +271,7 @@ class Walker:
         shared = [replace(s, accesses=_outside(s.accesses, own)) for s in steps]
         left = {at: self.memory.bytes[at] for at in _written(shared)}
         needs = dict(_needs(shared, found))
+        self.memory.forget_below(self.here.sp)
         self.line = self.line.left()
         after = self.line, self.masks
         touched = Footprint().with_steps(shared)
@@ -264,6 +285,7 @@ class Walker:
         self.memory.put(known.left)
         self.line, self.masks = known.after
         self._at = back
+        self.memory.forget_below(self.here.sp)
 
     def _path(self, begin: int, end: int) -> tuple[int, ...]:
         return tuple(line.pc for line in self._record[begin:end])
