@@ -75,6 +75,9 @@ class Known:
     losing: frozenset[tuple[Place, ...]] = frozenset()
     """Of the schedules that were played outside, those at which a press got lost."""
     played: tuple[tuple[Place, ...], ...] = ()
+    dependent: frozenset[int] = frozenset()
+    plain: frozenset[int] = frozenset()
+    """Of the addresses that the exploration has seen: those to press at, and those to pass."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,11 @@ def _look(
         losing = [
             places for places in played if play(Schedule("08", LEVEL, places), subject) is not None
         ]
-        return Known(image, window, tuple(trace.moments()), frozenset(losing), tuple(played))
+        seen = subject.exploration()
+        dependent = seen.reduction.dependent
+        plain = image.straight & ({step.pc for step in seen.steps} - dependent)
+        moments = tuple(trace.moments())
+        return Known(image, window, moments, frozenset(losing), tuple(played), dependent, plain)
 
 
 def _handler(image: Image) -> list[Place]:
@@ -185,6 +192,10 @@ def _complaints(harness: Path, facts: Facts) -> Iterator[str]:
             yield "pairs depend on the jobs before"
         for first, found in zip(firsts, seconds, strict=True):
             yield from _chosen(sweep, [first], found)
+            some = right.dependent
+            wanted = [p for p in found if p.place.pc in some or p.place.moment]
+            if sweep.placements((first,), some, plain=right.plain) != wanted:
+                yield "what is passed by is more than what is plain"
         yield from _triples(sweep, firsts[-1], seconds[-1])
     yield from _known_mistakes(harness, facts)
 
@@ -278,8 +289,8 @@ def test_boundaries_that_were_missed_are_told_of(
 
 MUTANTS = {
     "drops a placement": (
-        "        run.ticks++;",
-        "        run.ticks += run.ticks % 50 == 49 ? 2 : 1;",
+        "        run.ticks += ticks;",
+        "        run.ticks += ticks + (run.ticks % 50 == 49);",
     ),
     "keeps the memory of the run before": (
         "    memcpy((void *)(uintptr_t)sweep_job.memory, saved->memory, sweep_job.memory_size);\n",
@@ -357,8 +368,12 @@ MUTANTS = {
         "        return;\n    }\n    sweep_result.runs++;",
     ),
     "counts a run that was none": (
-        "            choose_next();\n            leave(",
-        "            sweep_result.runs++;\n            choose_next();\n            leave(",
+        "            choose_next(pc == run.last_pc",
+        "            sweep_result.runs++;\n            choose_next(pc == run.last_pc",
+    ),
+    "passes by too much": (
+        "        ticks++;\n    }\n    return ticks;",
+        "        ticks += 2;\n    }\n    return ticks;",
     ),
     "takes two boundaries for one": (
         "    if (pc == run.last_pc) {",

@@ -225,7 +225,7 @@ def _interrupts(said: str | None) -> tuple[str, ...] | None:
         if name not in INTERRUPTS:
             raise UserError(
                 f"{name!r} is no interrupt that can be swept",
-                next_step=f"of {' '.join(INTERRUPTS)}",
+                next_step=f"choose from {' '.join(INTERRUPTS)}",
             )
     return names
 

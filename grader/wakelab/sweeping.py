@@ -246,14 +246,21 @@ class Search:
         dependent = explored.reduction.dependent
         end = self._subject.image(self._level).end_of_flash()
         careful = frozenset(range(0, end, 2)) - ({s.pc for s in explored.steps} - dependent)
-        tasks = [_Task((first,), dependent) for first in chosen(self._found[""], dependent)]
+        plain = self._plain(explored)
+        firsts = chosen(self._found[""], dependent)
+        tasks = [_Task((first,), dependent, "", plain) for first in firsts]
         for other in self._others:
             tasks += [_Task((first,), careful) for first in self._found[other]]
             tasks += [_Task((first,), None, other) for first in chosen(self._found[""], dependent)]
             for again in self._others:
-                firsts = chosen(self._found[other], careful)
-                tasks += [_Task((first,), careful, again) for first in firsts]
+                some = chosen(self._found[other], careful)
+                tasks += [_Task((first,), careful, again) for first in some]
         return tasks
+
+    def _plain(self, explored: Exploration) -> frozenset[int]:
+        """Straight instructions that touch nothing that a handler or a device has part in."""
+        seen = {step.pc for step in explored.steps} - explored.reduction.dependent
+        return self._subject.image(self._level).straight & seen
 
     def _selection(self) -> str:
         if not self._others:
@@ -274,14 +281,16 @@ class Search:
         pairs = self.pairs(progress=progress)
         if pairs.failing:
             return pairs
-        reduction = self._explored().reduction
-        only = reduction.dependent
+        explored = self._explored()
+        only, plain = explored.reduction.dependent, self._plain(explored)
         took = _Took(self._sweeps)
         firsts = chosen(self._found[""], only)
-        seconds = list(_later(self._sweeps, [_Task((p,), only) for p in firsts], None))
+        seconds = list(_later(self._sweeps, [_Task((p,), only, "", plain) for p in firsts], None))
         both = [(*before, second) for before, found in seconds for second in found]
         open_both = [each for each in both if not each[-1].nested]
-        results = list(_later(self._sweeps, [_Task(each, only) for each in open_both], progress))
+        results = list(
+            _later(self._sweeps, [_Task(each, only, "", plain) for each in open_both], progress)
+        )
         unsaved = len(both) - len(open_both)
         statement = (
             f"{pairs.statement}; three presses: {len(firsts)} places for the first,"
@@ -355,11 +364,13 @@ class _Took:
 
 @dataclass(frozen=True)
 class _Task:
-    """Strikes that are fixed, and the one to try after them: where, if not everywhere; what."""
+    """Strikes that are fixed, and the one to try after them: where, if not everywhere; what; and
+    where nothing can come (see Sweep.placements)."""
 
     fixed: tuple[Placement, ...]
     only: Collection[int] | None
     interrupt: str = ""
+    plain: Collection[int] = ()
 
 
 _Tried = tuple[tuple[Placement, ...], list[Placement]]
@@ -447,7 +458,7 @@ def _later(
     def work(task: _Task) -> _Tried:
         machine = idle.pop()
         try:
-            return task.fixed, machine.placements(task.fixed, task.only, task.interrupt)
+            return task.fixed, machine.placements(task.fixed, task.only, task.interrupt, task.plain)
         finally:
             idle.append(machine)
 

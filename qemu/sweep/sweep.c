@@ -194,7 +194,23 @@ _Noreturn static void leave(uint32_t exc_return, bool idle)
     sweep_unwind();
 }
 
-static void choose_next(void)
+/* Ticks until something may come that is chosen, from a boundary at `pc` that is not. After a plain instruction comes
+ * the next one in memory; it takes a tick, and never less. */
+static uint32_t skip(uint32_t pc)
+{
+    uint32_t ticks = 1;
+    while (sweep_job.chosen != 0 && in_map(sweep_job.plain, pc)) {
+        const uint16_t opcode = *(const uint16_t *)(uintptr_t)pc;
+        pc += opcode >= 0xe800 ? 4 : 2;
+        if (in_map(sweep_job.map, pc)) {
+            break;
+        }
+        ticks++;
+    }
+    return ticks;
+}
+
+static void choose_next(uint32_t ticks)
 {
     run.careful = false;
     run.last_pc = run.pc;
@@ -202,7 +218,7 @@ static void choose_next(void)
         run.record.moment = SWEEP_ASLEEP; /* the same strike once more, a moment later */
     } else {
         run.record.moment = SWEEP_BEFORE_SLEEP; /* if the program settles before the strike */
-        run.ticks++;
+        run.ticks += ticks;
     }
 }
 
@@ -250,7 +266,7 @@ _Noreturn static void finish(enum sweep_outcome outcome, uint32_t pc, uint32_t e
     run.record.lines = (uint8_t)run.lines;
     run.record.presses = (uint8_t)run.presses;
     keep_record();
-    choose_next();
+    choose_next(1);
     leave(exc_return, idle);
 }
 
@@ -306,7 +322,7 @@ void sweep_strike(uint32_t *frame, uint32_t exc_return)
     if (varied()) {
         note_place(pc, SWEEP_BOUNDARY, nested);
         if (!is_wanted(pc)) {
-            choose_next();
+            choose_next(pc == run.last_pc ? 1 : skip(pc));
             leave(exc_return, false);
         }
     } else if (nested) {

@@ -94,7 +94,8 @@ struct sweep_job {
     char line[SWEEP_TEXT]; /* the line of a press */
     uint32_t chosen;       /* 1: strike only at the boundaries in the map, and at sleeps */
     uint8_t map[SWEEP_MAP];
-    uint8_t told[SWEEP_MAP]; /* where a handler of the program has told the task already */
+    uint8_t plain[SWEEP_MAP]; /* instructions after which, and before which, there is nothing to strike for: see skip() */
+    uint8_t told[SWEEP_MAP];  /* where a handler of the program has told the task already */
 };
 
 /* One placement. */

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import subprocess
+from collections import Counter
 from pathlib import Path
 
+import capstone
 import pytest
 from conftest import CC, MACHINE, SOURCES, Build
 
@@ -194,3 +196,39 @@ def try_to_use(content: bytes, folder: Path) -> None:
         use(Image(path))
     except BenchError as refused:
         assert "x.elf" in str(refused)
+
+
+@pytest.mark.parametrize("name", ["ticker", "masked", "faults"])
+def test_what_is_straight_goes_on_to_the_next_instruction(name: str, build: Build) -> None:
+    """Held against another decoder: no branch, no call, nothing that masks, sleeps or writes PC."""
+    image = build(name, HOW="NULL_JUMP") if name == "faults" else build(name)
+    decoder = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
+    decoder.detail = True
+    found = Counter[str]()
+    for address, _, _ in image._instructions():
+        code = image.flash(address, 4)
+        one = next(decoder.disasm(code or b"", address), None)
+        if one is None:
+            assert address not in image.straight
+            continue
+        leaves = {
+            capstone.CS_GRP_JUMP,
+            capstone.CS_GRP_CALL,
+            capstone.CS_GRP_RET,
+            capstone.CS_GRP_INT,
+        }
+        _, written = one.regs_access()
+        odd = one.mnemonic.partition(".")[0] in (
+            "wfi",
+            "cpsid",
+            "cpsie",
+            "msr",
+            "svc",
+            "bkpt",
+            "udf",
+        )
+        if address in image.straight:
+            assert not leaves & set(one.groups), one
+            assert capstone.arm.ARM_REG_PC not in written and not odd, one
+        found["straight" if address in image.straight else "not"] += 1
+    assert found["straight"] > found["not"] > 50

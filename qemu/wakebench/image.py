@@ -217,6 +217,12 @@ class Image:
         return tuple(address for address, first, _ in self._instructions() if _acts(first))
 
     @cached_property
+    def straight(self) -> frozenset[int]:
+        """Addresses of instructions after which the core comes to the next one in memory, whatever
+        happens; an interrupt aside. Not all: only of kinds that are easy to tell."""
+        return frozenset(a for a, first, second in self._instructions() if _straight(first, second))
+
+    @cached_property
     def instruction_sites(self) -> dict[int, str]:
         """Of `sites` those that are instructions, and may be replaced. The second half of a wide
         instruction, or a constant, can look like a WFI by chance."""
@@ -286,6 +292,24 @@ def _acts(first: int) -> bool:
     # STRB, STRH, STR; STRD, STREX; STM.
     multiple = first & 0xFE50 == 0xE800 and first & 0xF != SP
     return first & 0xFF10 == 0xF800 or first & 0xFE50 == 0xE840 or multiple
+
+
+def _straight(first: int, second: int) -> bool:
+    """Whether an instruction neither branches nor masks, sleeps or calls (ARM DDI 0403, A5.2 and
+    A5.3): additions, moves, comparisons, loads and stores that do not write the PC."""
+    if first >= WIDE:
+        shifted_register, modified_immediate = first & 0xFE00 == 0xEA00, first & 0xF800 == 0xF000
+        if shifted_register or (modified_immediate and not second & 0x8000):
+            return second >> 8 & 0xF != 15
+        return first & 0xFE00 == 0xF800 and second >> 12 != 15
+    match first >> 12:
+        case 0x4:
+            to_pc = first & 0x87 == 0x87
+            return first < 0x4400 or first >= 0x4800 or (first < 0x4700 and not to_pc)
+        case 0xB:
+            return first >> 8 in (0xB0, 0xB2, 0xB4, 0xB5, 0xBA, 0xBC)
+        case high:
+            return high < 0xD
 
 
 def _read_line_table(dwarf: DWARFInfo) -> list[tuple[int, SourceLine | None]]:

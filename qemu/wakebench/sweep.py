@@ -330,6 +330,7 @@ class Sweep:
         only: Collection[int] | None = None,
         ticks: int = 0,
         interrupt: str = "",
+        plain: Collection[int] = (),
         *,
         opening: bool = False,
     ) -> bytes:
@@ -357,7 +358,8 @@ class Sweep:
         for name in (*self._sources, *[None] * (SOURCES_MAX - len(self._sources))):
             words += _source(window.button if name == "" else name, ports)
         words += [*self._memory, window.relive or any(struck)]
-        chosen = struct.pack("<I", only is not None) + _map(only or ()) + _map(window.told)
+        chosen = struct.pack("<I", only is not None)
+        chosen += _map(only or ()) + _map(plain) + _map(window.told)
         line = window.line.encode()[: TEXT - 1].ljust(TEXT, b"\0")
         return struct.pack(f"<{len(words)}I", *words) + self._priorities + line + chosen
 
@@ -368,11 +370,14 @@ class Sweep:
         fixed: Sequence[Placement] = (),
         only: Collection[int] | None = None,
         interrupt: str = "",
+        plain: Collection[int] = (),
     ) -> list[Placement]:
         """Strike at each of `fixed`, and then once more: at every boundary that is left, one run
         for each, and at the sleep. With `only`: at the boundaries with these addresses, and at the
         sleep. Without `fixed` the window's start is where the boundaries begin. `interrupt`: what
-        strikes then, one of the window's `others`, or nothing for the lab's button.
+        strikes then, one of the window's `others`, or nothing for the lab's button. `plain`: with
+        `only`, addresses of straight instructions that make no interrupt come, as touching a device
+        may: what is not to be struck at is found faster with them.
 
         A placement in a handler cannot be the last of `fixed`: then the one result is UNSAVED.
         """
@@ -381,7 +386,7 @@ class Sweep:
         ended = False
         while not ended:
             after = records[-1][0] if records else 0
-            more, ended = self._some(fixed, only, after + 1, interrupt)
+            more, ended = self._some(fixed, only, after + 1, interrupt, plain)
             records += more
         return list(_placements(records, interrupt))
 
@@ -391,9 +396,10 @@ class Sweep:
         only: Collection[int] | None,
         ticks: int,
         interrupt: str,
+        plain: Collection[int],
     ) -> tuple[list[tuple[int, ...]], bool]:
         """One job of the harness, from `ticks` on: its records, and whether nothing is left."""
-        job = self._job(fixed, only, ticks, interrupt)
+        job = self._job(fixed, only, ticks, interrupt, plain)
         result = self._run(job)
         kept = self._qtest.read_block(self._symbols["sweep_job"], len(job))
         count = result.records
