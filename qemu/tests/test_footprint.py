@@ -255,6 +255,17 @@ def test_a_press_that_wakes_nobody_ends_the_run(tmp_path: Path, one_qemu: Qemu) 
     assert all(not each.before.reads and not each.after.reads for each in seen.contacts)
 
 
+def test_what_nobody_has_written_on_the_stack_does_not_count(
+    tmp_path: Path, one_qemu: Qemu
+) -> None:
+    """Frames at -O0 have holes, which keep what earlier calls and interrupts have left there."""
+    mute = {"waker.c": (("        w->vtable->wake(w->data);\n", ""),)}
+    image = build(tmp_path / "mute", "O0", mute)
+    with Machine(image.path, one_qemu) as machine:
+        seen = explore(Board(machine, image, Points({})), window_start(image), BUTTON)
+    assert not seen.gaps and seen.runs > 10
+
+
 def test_the_same_exploration_on_every_qemu(tmp_path: Path) -> None:
     image = build(tmp_path / "reference", "Os", {})
     found = []
