@@ -28,7 +28,7 @@ def cluster(students: Class, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name, value in students.environment.items():
         monkeypatch.setenv(name, value)  # for the workers
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
     ) as started:
         yield started
 
@@ -80,7 +80,7 @@ def test_no_scheduler_and_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(UserError, match="no Dask scheduler"):
             DaskPool(address, "08", "f", trust=False)
     with (
-        LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1") as empty,
+        LocalCluster(n_workers=0, dashboard_address=":0", host="127.0.0.1") as empty,
         pytest.raises(UserError, match="no worker"),
     ):
         DaskPool(empty.scheduler_address, "08", "f", trust=False)

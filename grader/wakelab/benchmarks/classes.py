@@ -202,7 +202,7 @@ def _cluster() -> Iterator[str]:
         yield ""
         return
     with LocalCluster(
-        n_workers=JOBS, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        n_workers=JOBS, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
     ) as cluster:
         yield cluster.scheduler_address
 
