@@ -42,6 +42,9 @@ class Suspicion:
             return convict(of)
 
         monkeypatch.setattr(Core, "_convict", counted)
+        # The count of instructions would acquit most; here each is done again.
+        monkeypatch.setattr(Core, "_is_acquitted", lambda of: False)
+        monkeypatch.setattr(Core, "_interrupt_or_wait", lambda of: of._probe.interrupt())
 
     def patience(self, seconds: float) -> None:
         """Change the host's patience."""
@@ -138,6 +141,66 @@ def test_lockup(bench: Bench, suspicion: Suspicion, patience: float) -> None:
     suspicion.patience(patience)
     for _ in range(3):
         assert outcome(bench("faults", HOW="LOCKUP"))[0] == Ending.DIED
+
+
+# -- the machine's own count acquits ---------------------------------------------------------------
+
+
+@pytest.fixture
+def convictions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One for each run that is done again, with the count at work."""
+    found: list[str] = []
+    convict = Core._convict
+
+    def noted(of: Core) -> Stop:
+        found.append("again")
+        return convict(of)
+
+    monkeypatch.setattr(Core, "_convict", noted)
+    return found
+
+
+@pytest.mark.parametrize(("patience", "fastest"), [(0.2, 1e15), (0.001, 1e9), (0.001, 1e15)])
+def test_the_count_acquits(
+    bench: Bench,
+    convictions: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    patience: float,
+    fastest: float,
+) -> None:
+    """What took long and stopped, and what had not stopped yet, is not done again."""
+    monkeypatch.setattr(core, "PATIENCE_S", patience)
+    monkeypatch.setattr(core, "FASTEST_HOST", fastest)
+    board = in_loop(bench, 2_000_000)
+    for _ in range(3):
+        board.reset()
+        board.wait_line("end")
+    # Where the host is so busy that the core gets no turn within its patience, it may be asleep.
+    assert len(convictions) <= (3 if patience < 0.2 else 0)
+    assert board._core._machine.counts
+
+
+@pytest.mark.parametrize("patience", [0.2, 0.001])
+def test_the_count_acquits_nobody_who_is_guilty(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    monkeypatch.setattr(core, "PATIENCE_S", patience)
+    monkeypatch.setattr(core, "FASTEST_HOST", 1e15)
+    board = in_loop(bench, 1_000_000)
+    for _ in range(3):
+        ending, detail, _, _ = outcome(board)
+        assert (ending, detail) == ("loop", "1000000 instructions in main")
+
+
+def test_the_count_is_of_instructions(bench: Bench) -> None:
+    board = bench("slow")
+    machine = board._core._machine
+    before = machine.executed()
+    for _ in range(50):
+        board.step_instruction()
+    assert machine.executed() == before + 50
+    board.reset()
+    assert machine.executed() == before + 50, "a reset does not turn it back"
 
 
 # -- the budget is exact, in both directions -----------------------------------------------------

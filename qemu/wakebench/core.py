@@ -1,7 +1,8 @@
 """The core under control: every change to it is journalled, so that any run can be done again.
 
 Why a journal: whether a program "runs for ever" must not depend on how fast the host is. When the
-core has shown no sign for a while, or took long to, that is only a suspicion. The run is then
+core has shown no sign for a while, or took long to, that is only a suspicion. Mostly the machine's
+own count of instructions (wakebench.counter) shows that the host was just slow. If not, the run is
 repeated up to its last resume, the board's watchdog is armed as a counter of instructions (with
 `-icount`, virtual time is the number of instructions executed), and the core is let go again.
 Either it stops within the budget, and the host was just slow, or the watchdog interrupts it after
@@ -94,6 +95,8 @@ class Core:
         self._fixed_breakpoints: set[int] = set()
         self._line: _WatchdogLine | None = None
         self._armed = False
+        self._counted_to = 0
+        """What the machine's count was when it was last taken down."""
         self._recorder = Recorder(self._probe, machine.record)
         self._probe.add_write_watch(SYST_CSR)
         self.tick_on = False
@@ -202,6 +205,8 @@ class Core:
             self._line.connect(self._line.usual)
             self._armed = False
         self._probe.monitor("system_reset")
+        if self._machine.counts:
+            self._take_count_down()
         self._qtest.fill(SRAM, SRAM_SIZE, SRAM_PAINT)
         self.pins.idle()
         self.tick_on = False
@@ -302,10 +307,12 @@ class Core:
         before = self._machine.cpu_s()
         stop = self._run()
         if stop is None:
-            stop = self._probe.interrupt()
+            stop = self._interrupt_or_wait()
         if stop.why is Why.INTERRUPTED and self._recorder.is_full():
             stop = Stop(Why.FULL, stop.reply)
-        elif stop.why is Why.INTERRUPTED or (stop.why is Why.BREAK and self._took_long(before)):
+        elif stop.why is Why.INTERRUPTED or (
+            stop.why is Why.BREAK and self._took_long(before) and not self._is_acquitted()
+        ):
             self._recorder.pause()
             stop = self._convict()
         registers = self._registers_after(stop)
@@ -327,6 +334,38 @@ class Core:
                 break
             stop = self._probe.wait(GLANCE_S)
         return stop
+
+    def _interrupt_or_wait(self) -> Stop:
+        """Patience is at its end: stop the core; or let it go on, where it has not executed its
+        budget yet and the host is just slow."""
+        executed = 0
+        while True:
+            stop = self._probe.interrupt()
+            if stop.why is not Why.INTERRUPTED or self._recorder.on:
+                return stop
+            before, executed = executed, self._executed()
+            # One that executes nothing at all sleeps where the bench cannot see it.
+            if not before < executed <= self._budget.instructions:
+                return stop
+            after = self._probe.run(PATIENCE_S)
+            if after is not None:
+                return after
+
+    def _is_acquitted(self) -> bool:
+        """Whether the budget is surely not spent; otherwise it may be all the same."""
+        try:
+            spent = self._executed()
+            self._take_count_down()
+        except BenchError:  # QEMU is about to end; doing it again shows why
+            return False
+        return spent <= self._budget.instructions
+
+    def _executed(self) -> int:
+        """Instructions since the count was last taken down, which may be some resumes ago."""
+        return self._machine.executed() - self._counted_to
+
+    def _take_count_down(self) -> None:
+        self._counted_to = self._machine.executed()
 
     def _took_long(self, before: float) -> bool:
         if self._recorder.on:  # which takes time, and counts
@@ -354,6 +393,8 @@ class Core:
             self._replay()
             self._recorder.go_on()
             stop = self._run_patiently()
+            if stop.why is Why.BREAK:
+                self._take_count_down()
         return stop
 
     def _run_patiently(self) -> Stop:

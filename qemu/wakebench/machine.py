@@ -1,6 +1,6 @@
-"""One QEMU process, its two sockets, and the promise that it never outlives its owner.
+"""One QEMU process, its sockets, and the promise that it never outlives its owner.
 
-The gdbstub and qtest sockets are opened by us and QEMU connects to them, so "QEMU is up" is an
+The gdbstub, qtest and QMP sockets are opened by us and QEMU connects to them, so "QEMU is up" is an
 event and not something to poll for. The process dies with us on every path: `close`, the end of the
 `with` block, an exception, Ctrl-C, and, through the kernel's parent-death signal, a SIGKILL of this
 process.
@@ -22,12 +22,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from wakebench.errors import BenchError
 
+if TYPE_CHECKING:
+    from wakebench.counter import InstructionCounter
+
 LONGEST_SOCKET_NAME = 104
 """Bytes, the final zero included (sockaddr_un: 108 on Linux, 104 elsewhere)."""
+
+SOCKETS = ("gdb", "qtest", "qmp")
 
 START_TIMEOUT_S = 20.0
 """Protects the host only: a QEMU that has not connected by then is broken."""
@@ -104,7 +109,7 @@ class Wiring:
 
 
 class Machine:
-    """A stopped lm3s6965evb with `elf` in its flash. Owns the process and both sockets.
+    """A stopped lm3s6965evb with `elf` in its flash. Owns the process and its sockets.
 
     Create it in a thread that lives as long as the machine: the kernel sends the parent-death
     signal when the creating *thread* ends. Use from one thread at a time.
@@ -116,8 +121,9 @@ class Machine:
         self._log: IO[bytes] | None = None
         self._listeners: dict[str, socket.socket] = {}
         self._connections: dict[str, socket.socket] = {}
+        self._counter: InstructionCounter | None = None
         try:
-            for name in ("gdb", "qtest"):
+            for name in SOCKETS:
                 self._listeners[name] = self._listen(name)
             self._start(elf, qemu, wiring or Wiring())
         except BaseException:
@@ -147,6 +153,8 @@ class Machine:
             *("-display", "none", "-nodefaults", "-no-user-config"),
             *("-chardev", f"socket,id=gdb,path={_quoted(self._path('gdb'))}"),
             *("-gdb", "chardev:gdb"),
+            *("-chardev", f"socket,id=qmp,path={_quoted(self._path('qmp'))}"),
+            *("-mon", "chardev=qmp,mode=control"),
             *("-qtest", f"unix:{_quoted(self._path('qtest'))}", "-qtest-log", "none"),
             # No semihosting: the bench answers calls on breakpoints. A BKPT where there is none, in
             # RAM for example, is a fault; QEMU would answer some calls itself, with target=gdb too.
@@ -160,7 +168,7 @@ class Machine:
         self.record.touch()
         os.chmod(self.record, 0o666)  # as the sockets
         reads = [each.absolute() for each in (elf, wiring.beside) if each is not None]
-        writes = (*(Path(self._path(name)) for name in ("gdb", "qtest")), self.record)
+        writes = (*(Path(self._path(name)) for name in SOCKETS), self.record)
         files = Files(tuple(reads), writes)
         try:
             self._process = qemu.start(argv, files, self._log)
@@ -185,7 +193,7 @@ class Machine:
         )
 
     def connection(self, name: str) -> socket.socket:
-        """The connected socket `gdb` or `qtest`; waits for QEMU to connect. Raises BenchError."""
+        """The connected socket of that name, of SOCKETS; waits for QEMU. Raises BenchError."""
         if name not in self._connections:
             self._connections[name] = self._accept(name)
         return self._connections[name]
@@ -206,6 +214,20 @@ class Machine:
             except OSError:
                 pass
         return time.monotonic()
+
+    @property
+    def counts(self) -> bool:
+        """Whether somebody has asked for `executed` before: asking again costs little."""
+        return self._counter is not None
+
+    def executed(self) -> int:
+        """Instructions since the start, exactly; the core is stopped. Raises BenchError."""
+        if self._counter is None:
+            # Here, because its imports take longer than all that most machines do.
+            from wakebench.counter import InstructionCounter
+
+            self._counter = InstructionCounter(self.connection("qmp"))
+        return self._counter.count()
 
     def give_way(self) -> None:
         """Have QEMU's main thread keep out of the way of the thread that is the core. Under -icount
@@ -237,6 +259,8 @@ class Machine:
 
     def close(self) -> None:
         """End the process and free everything. May be called twice."""
+        if self._counter is not None:
+            self._counter.close()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
