@@ -67,6 +67,17 @@ def test_the_same_reports_as_here_also_when_a_worker_is_killed(
     assert students.reports() == there, "not a byte differs, so no file was written again"
 
 
+def test_ctrl_c_leaves_the_cluster_to_others(students: Class, cluster: Any) -> None:
+    process = students.start("--scheduler", cluster.scheduler_address)
+    students.wait(lambda: len(students.reports()) >= 1 or process.poll() is not None)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130 and "are graded and kept" in output, output
+    status, output = students.run("--scheduler", cluster.scheduler_address)
+    assert status == 0 and known(output) >= 1
+    assert len(students.reports()) == len(STUDENTS)
+
+
 def test_a_worker_with_another_grader_is_refused(students: Class, cluster: Any) -> None:
     with pytest.raises(UserError, match="another than this one") as caught:
         DaskPool(cluster.scheduler_address, "08", "0" * 64, trust=False)
