@@ -108,6 +108,27 @@ if [ -x .cache/qemu-10/bin/qemu-system-arm ]; then
     row ok 'QEMU 10' "$(.cache/qemu-10/bin/qemu-system-arm --version | number)" 'only for make test, beside the system'\''s'
 fi
 
+# A few attacks, tried on this machine: does the sandbox hold here? A line for each: its name, and
+# what it achieved.
+if [ "$sick" = 0 ] && [ "$(uname -s)" = Linux ]; then
+    tried=$(.venv/bin/python -P -m wakelab.attacks 2>&1)
+    status=$?
+    if [ "$status" -gt 1 ]; then
+        row broken sandbox - 'attacks on this machine could not be tried:' docs/instructors/security.md
+        printf '%s\n' "$tried"
+    else
+        IFS='
+'
+        for line in $tried; do
+            achieved=${line#*	}
+            if [ -z "$achieved" ]; then row ok "${line%%	*}" - 'an attack: nothing happened'; else
+                row broken "${line%%	*}" - "an attack: $achieved" docs/instructors/security.md
+            fi
+        done
+        unset IFS
+    fi
+fi
+
 if [ "$sick" = 0 ]; then printf 'Nothing is missing.\n'; else
     printf 'Mend the lines above, or let %smake setup%s try.\n' "$bold" "$plain"
 fi

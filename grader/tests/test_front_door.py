@@ -52,6 +52,13 @@ sys.exit(int(os.environ.get("FAKE_STATUS", "0")))
 """
 
 
+ATTACKS = """
+import os, sys
+found = os.environ.get("FAKE_FOUND", "")
+print(f"open-a-file\t{found}")
+sys.exit(int(os.environ.get("FAKE_STATUS", bool(found))))
+"""
+
 STOPPED_AT_VENV = "could not make a virtual environment"
 
 
@@ -86,6 +93,7 @@ class Machine:
         self.write("qemu/wakebench/__init__.py", "")
         self.write("grader/wakelab/__init__.py", "")
         self.write("grader/wakelab/__main__.py", WAKELAB)
+        self.write("grader/wakelab/attacks.py", ATTACKS)
 
     def write(self, name: str, text: str) -> None:
         path = self.checkout / name
@@ -504,6 +512,18 @@ def test_doctor_on_this_machine_finds_nothing_missing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("Nothing is missing.\n")
     assert len(done.stdout.splitlines()) <= 24
+
+
+def test_doctor_tries_attacks_and_tells_of_those_that_achieve_something(ready: Machine) -> None:
+    done = ready.doctor()
+    assert re.search(r"^  ok +open-a-file .* nothing happened$", done.stdout, re.M)
+    done = ready.doctor(FAKE_FOUND="the report tells the secret")
+    assert done.returncode == 1
+    assert re.search(r"^  broken +open-a-file .* the report tells the secret$", done.stdout, re.M)
+    done = ready.doctor(FAKE_STATUS="2")
+    assert done.returncode == 1
+    assert re.search(r"^  broken +sandbox .* could not be tried", done.stdout, re.M)
+    assert "open-a-file" in done.stdout
 
 
 MENDED_BY: Mapping[str, str] = {
