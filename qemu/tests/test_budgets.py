@@ -17,7 +17,7 @@ from wakebench.board import Board, Ended, Ending, Limits, Points, Unmet
 from wakebench.core import Budget, Core
 from wakebench.errors import BenchError
 from wakebench.machine import Machine, find_qemu
-from wakebench.probe import Stop
+from wakebench.probe import Probe, Stop, Why
 from wakebench.trace import Kind
 from wakebench.when import When
 
@@ -160,24 +160,44 @@ def convictions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("patience", "fastest"), [(0.2, 1e15), (0.001, 1e9), (0.001, 1e15)])
-def test_the_count_acquits(
-    bench: Bench,
-    convictions: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    patience: float,
-    fastest: float,
+def test_the_count_acquits_what_took_long(
+    bench: Bench, convictions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What took long and stopped, and what had not stopped yet, is not done again."""
-    monkeypatch.setattr(core, "PATIENCE_S", patience)
-    monkeypatch.setattr(core, "FASTEST_HOST", fastest)
+    monkeypatch.setattr(core, "PATIENCE_S", 20.0)
+    monkeypatch.setattr(core, "FASTEST_HOST", 1e15)
     board = in_loop(bench, 2_000_000)
     for _ in range(3):
         board.reset()
         board.wait_line("end")
-    # Where the host is so busy that the core gets no turn within its patience, it may be asleep.
-    assert len(convictions) <= (3 if patience < 0.2 else 0)
+    assert not convictions
     assert board._core._machine.counts
+
+
+@pytest.mark.parametrize(
+    ("counts", "last"),
+    [
+        ([10, 20, 30], Why.BREAK),  # slow, and then it stops by itself
+        ([10, 10], Why.INTERRUPTED),  # nothing is executed: it may sleep
+        ([10, 20, 1_000_001], Why.INTERRUPTED),  # more than the budget
+    ],
+)
+def test_what_has_not_stopped_yet_may_go_on_while_it_executes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, counts: list[int], last: Why
+) -> None:
+    board = in_loop(bench, 1_000_000)
+    board.reset()
+    told = iter(counts)
+    resumed: list[str] = []
+
+    def run(of: Probe, patience_s: float) -> Stop | None:
+        resumed.append("on")
+        return Stop(Why.BREAK, "") if len(resumed) == 3 else None
+
+    monkeypatch.setattr(Core, "_executed", lambda of: next(told))
+    monkeypatch.setattr(Probe, "interrupt", lambda of: Stop(Why.INTERRUPTED, ""))
+    monkeypatch.setattr(Probe, "run", run)
+    assert board._core._interrupt_or_wait().why is last
+    assert next(told, None) is None, "it was asked each time"
 
 
 @pytest.mark.parametrize("patience", [0.2, 0.001])
