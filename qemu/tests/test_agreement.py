@@ -131,7 +131,11 @@ def test_a_sweep_that_strikes_where_the_trace_is_not() -> None:
 
 def test_a_sweep_that_gives_up_is_compared_at_its_earliest_failure() -> None:
     brute = [*ALL[:2], replace(ALL[2], outcome=Outcome.RUNAWAY)]
-    for few, problems in (([replace(ALL[3], outcome=Outcome.RUNAWAY)], 1), ([], 1)):
+
+    def fails(*indexes: int) -> list[Placement]:
+        return [replace(ALL[n], outcome=Outcome.RUNAWAY) for n in indexes]
+
+    for few, problems in ((fails(3), 0), (fails(1), 1), ([], 1)):
         compared = comparison(Fake(brute, few))
         assert not compared.singles(brute)
         assert len(compared.problems) == problems
