@@ -340,6 +340,7 @@ void sweep_guard(const uint32_t *frame, uint32_t exc_return)
         finish(SWEEP_RUNAWAY, frame[PC], exc_return, false);
     }
     run.careful = true;
+    sweep_result.ended = 0; /* said at the strike in the sleep, which is made again */
     no_strike();
     guard();
     leave(exc_return, false);
