@@ -351,8 +351,8 @@ MUTANTS = {
     ),
     "sees no loss": ("run.lines < run.presses ? SWEEP_LOST :", "false ? SWEEP_LOST :"),
     "stops before the sleep": (
-        "sweep_result.ended = moment == SWEEP_ASLEEP;",
-        "sweep_result.ended = 1;",
+        "    if (run.record.moment == SWEEP_ASLEEP) {",
+        "    if (run.record.moment != SWEEP_BOUNDARY) {",
     ),
     "does not open the pin's mask again": (
         "        store_5(&port->DIR, &state->direction); /* and IS IBE IEV IM */\n",

@@ -131,7 +131,7 @@ void saved_restore(const struct saved *saved, bool idle)
         restore_clock(saved);
     }
     if (!idle) {
-        store_2(NVIC->ICPR, ~(1u << TIMER1A_IRQn), ~0u); /* the guard's may come at any time */
+        store_2(NVIC->ICPR, ~0u, ~0u);
         ICSR = ICSR_PENDSVCLR | ICSR_PENDSTCLR;
     }
     memcpy((void *)(uintptr_t)sweep_job.memory, saved->memory, sweep_job.memory_size);

@@ -45,7 +45,7 @@ static struct {
     uint32_t pc;      /* of this run's strike between two instructions; odd: there was none */
     uint32_t last_pc; /* the same of the strike a tick earlier */
     bool clock_on;    /* when the run was saved */
-    bool careful;     /* with a limit: it has taken long already, and is done again */
+    bool timed;       /* the timer runs: to strike, or as the limit */
     bool over;        /* the job is done */
     struct sweep_record record;
 } run;
@@ -82,6 +82,7 @@ static void strike_in(uint32_t ticks)
 {
     GPTM0->TAILR = ticks;
     GPTM0->CTL = GPTM_ENABLE;
+    run.timed = true;
 }
 
 static void no_strike(void)
@@ -89,6 +90,7 @@ static void no_strike(void)
     GPTM0->CTL = 0;
     GPTM0->ICR = GPTM_TIMEOUT;
     NVIC->ICPR[0] = 1u << TIMER0A_IRQn;
+    run.timed = false;
 }
 
 static void guard(void)
@@ -176,6 +178,7 @@ _Noreturn static void resume(bool idle)
     run.phase = STRIKING;
     run.passes = 0;
     sweep_tick.wanted = counts->tick_wanted;
+    run.timed = true;
     saved_restore(saved, idle);
     saved_resume(saved, varied() ? run.ticks : sweep_job.ticks[run.strikes]);
 }
@@ -212,7 +215,6 @@ static uint32_t skip(uint32_t pc)
 
 static void choose_next(uint32_t ticks)
 {
-    run.careful = false;
     run.last_pc = run.pc;
     if (run.record.moment == SWEEP_BEFORE_SLEEP) {
         run.record.moment = SWEEP_ASLEEP; /* the same strike once more, a moment later */
@@ -251,11 +253,14 @@ _Noreturn static void finish(enum sweep_outcome outcome, uint32_t pc, uint32_t e
     if (run.phase == OPENING) {
         opened(outcome, pc);
     }
-    if (run.phase == STRIKING || run.careful) {
+    if (run.timed) {
         no_strike();
     }
     if (run.phase == STRIKING) { /* ended before it was struck: so will all that would be struck later */
         note_place(pc, SWEEP_BOUNDARY, exc_return != EXC_RETURN_THREAD);
+        sweep_result.ended = 1;
+    }
+    if (run.record.moment == SWEEP_ASLEEP) {
         sweep_result.ended = 1;
     }
     /* A program that does not settle seldom does at the next placement, and each takes as long as all the others. */
@@ -281,9 +286,7 @@ static void after_strike(const uint32_t *frame, uint32_t pc, uint32_t exc_return
 {
     if (varied()) {
         run.phase = SETTLING;
-        if (run.careful) {
-            strike_in(sweep_job.limit);
-        }
+        strike_in(sweep_job.limit);
         return;
     }
     sweep_result.places[run.strikes] = pc;
@@ -316,6 +319,7 @@ void sweep_strike(uint32_t *frame, uint32_t exc_return)
     const bool nested = exc_return != EXC_RETURN_THREAD;
     const uint32_t pc = frame[PC];
     GPTM0->ICR = GPTM_TIMEOUT;
+    run.timed = false;
     if (run.phase != STRIKING) {
         finish(SWEEP_RUNAWAY, pc, exc_return, false);
     }
@@ -332,18 +336,11 @@ void sweep_strike(uint32_t *frame, uint32_t exc_return)
     after_strike(frame, pc, exc_return);
 }
 
-/* The guard knows no run. One that it meets is done again, with a limit of its own from the last strike on. */
+/* The program has not come to the window in time. */
 void sweep_guard(const uint32_t *frame, uint32_t exc_return);
 void sweep_guard(const uint32_t *frame, uint32_t exc_return)
 {
-    if (run.phase == OPENING || run.careful) {
-        finish(SWEEP_RUNAWAY, frame[PC], exc_return, false);
-    }
-    run.careful = true;
-    sweep_result.ended = 0; /* said at the strike in the sleep, which is made again */
-    no_strike();
-    guard();
-    leave(exc_return, false);
+    finish(SWEEP_RUNAWAY, frame[PC], exc_return, false);
 }
 
 /* ---- faults: calls, sleeps, and real ones ------------------------------------------------------ */
@@ -386,7 +383,6 @@ static void strike_at_sleep(uint32_t *frame, uint32_t exc_return)
         (enum sweep_moment)(varied() ? run.record.moment : sweep_job.moment[run.strikes]);
     if (varied()) {
         note_place(pc, moment, false);
-        sweep_result.ended = moment == SWEEP_ASLEEP;
     }
     if (moment == SWEEP_ASLEEP) {
         frame[PC] += 2;
@@ -436,9 +432,7 @@ static void at_wfi(uint32_t *frame, uint32_t exc_return)
         return;
     }
     run.passes = 0;
-    if (run.phase == STRIKING || run.careful) {
-        no_strike();
-    }
+    no_strike();
     if (run.phase == OPENING) {
         finish(SWEEP_SLEPT, frame[PC], exc_return, false);
     }
@@ -448,9 +442,7 @@ static void at_wfi(uint32_t *frame, uint32_t exc_return)
         frame[PC] += 2;
         press(false);
         run.phase = RELIVING;
-        if (run.careful) {
-            strike_in(sweep_job.limit);
-        }
+        strike_in(sweep_job.limit);
     } else {
         const bool idle = (icsr & (ICSR_ISRPENDING | ICSR_PENDSVSET | ICSR_PENDSTSET)) == 0;
         finish(judge(), frame[PC], exc_return, idle);
@@ -727,7 +719,7 @@ void sweep_main(void)
 {
     sweep_result = (struct sweep_result){0};
     run.over = false;
-    run.careful = false;
+    run.timed = false;
     run.strikes = 0;
     run.passes = 0;
     run.pc = 1;
@@ -744,7 +736,6 @@ void sweep_main(void)
         power_on();
     }
     run.phase = STRIKING;
-    guard();
     sweep_next();
 }
 

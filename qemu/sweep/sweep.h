@@ -7,7 +7,7 @@
  *
  *   HardFault and the other faults   a semihosting call, a WFI, or a real fault
  *   GPTM 0 (IRQ 19), priority 0      the one-shot timer that strikes between two instructions
- *   GPTM 1 (IRQ 21), priority 0      the guard: a run that takes too long
+ *   GPTM 1 (IRQ 21), priority 0      the guard: a program that does not come to the window
  *   SVCall, priority 0               the way back into a saved run from thread mode
  *   SysTick                          lets through only the ticks that are strikes; time stands still
  *
@@ -80,7 +80,7 @@ struct sweep_job {
     uint32_t last;
     uint32_t window; /* address where the window begins; the host has put a BKPT there */
     uint32_t limit;  /* ticks from the last strike until a run that has not settled is a runaway */
-    uint32_t guard;  /* ticks from time to time, after which a run that is still the same is watched; opening: in all */
+    uint32_t guard;  /* opening: ticks in which the program must have come to the window */
     uint32_t call;   /* address of the program's semihosting BKPT */
     uint32_t wfi[SWEEP_WFI_MAX];     /* addresses of its WFIs; unused: 0xffffffff */
     uint32_t ports[SWEEP_PORTS_MAX]; /* base addresses of the sources' ports; unused: 0 */

@@ -73,8 +73,6 @@ LAST_TICK = 20_000
 """Of a strike. A program that has not come to its sleep by then is not swept further."""
 OPENING_TICKS = 8_000_000
 """In which the program must have come to the window; its clock's start-up alone takes 500,000."""
-GUARD = 8
-"""Times the longest run: how often the harness looks whether a run goes on for ever."""
 OUTCOMES = 7
 RESULT_WORDS = 4 + OUTCOMES + 5
 JOB_TIMEOUT_S = 20.0
@@ -352,7 +350,7 @@ class Sweep:
         ]
         words += _padded(map(self._sources.index, struck), FIXED_MAX + 1)
         words += [ticks, LAST_TICK, window.start, window.limit]
-        words += [OPENING_TICKS if opening else GUARD * (window.limit + LAST_TICK)]
+        words += [OPENING_TICKS]
         words += [self._call_site(), *_padded(self._sleeps(), WFI_MAX)]
         words += _padded((PORTS[port] for port in ports), PORTS_MAX, 0) + [PORT_IRQ[button.port]]
         for name in (*self._sources, *[None] * (SOURCES_MAX - len(self._sources))):
