@@ -369,7 +369,13 @@ def test_qemu_is_confined_and_filtered(confinement: Confinement, image: Image) -
         assert not (inside / "root").exists() and not (inside / "home").exists()
         shown = [path for path in (inside / "tmp").rglob("*") if not path.is_dir()]
         if image.path.is_relative_to("/tmp"):
-            assert sorted(path.name for path in shown) == ["Og.elf", "gdb", "qmp", "qtest", "record"]
+            assert sorted(path.name for path in shown) == [
+                "Og.elf",
+                "gdb",
+                "qmp",
+                "qtest",
+                "record",
+            ]
     assert not proc.exists()
 
 
