@@ -124,8 +124,8 @@ class Search:
         window = Window(start.address, subject.button, subject.line, (), plan.limit)
         try:
             self._sweeps = [
-                self._owned.enter_context(Sweep(image, window, harness, subject.qemu))
-                for _ in range(machines)
+                self._owned.enter_context(Sweep(image, window, harness, subject.qemu, number))
+                for number in range(machines)
             ]
         except BaseException:
             self.close()

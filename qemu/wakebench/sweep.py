@@ -189,9 +189,12 @@ def build_harness(cache: Path, compiler: str = "arm-none-eabi-gcc") -> Path:
 class Sweep:
     """The harness beside one image, on a machine of its own. Close it, or use it in a `with`."""
 
-    def __init__(self, image: Image, window: Window, harness: Path, qemu: Qemu) -> None:
+    def __init__(
+        self, image: Image, window: Window, harness: Path, qemu: Qemu, number: int = 0
+    ) -> None:
         self._image = image
         self._window = window
+        self._number = number
         self._sources = _sources(window)
         self._ranks: Mapping[int, int] = {}
         self._memory = self._program()
@@ -207,7 +210,7 @@ class Sweep:
         """Take hold of the machine, once it has come up."""
         self._probe = Probe(self._machine.connection("gdb"))
         self._qtest = Qtest(self._machine.connection("qtest"))
-        self._machine.give_way()
+        self._machine.give_way(self._number)
         Pins(self._probe, self._qtest).idle()
         for address, kind in self._image.instruction_sites.items():
             if kind != "bkpt":
