@@ -91,6 +91,7 @@ class Machine:
         )
         self.write("backend.py", BACKEND.replace("HERE", str(self.checkout)))
         self.write("qemu/wakebench/__init__.py", "")
+        self.write("qemu/pytest.py", "")  # what doctor looks for
         self.write("grader/wakelab/__init__.py", "")
         self.write("grader/wakelab/__main__.py", WAKELAB)
         self.write("grader/wakelab/attacks.py", ATTACKS)
