@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from wakebench import core
 from wakelab.confinement import choose
 from wakelab.grade import grade_submission
 from wakelab.labs import checkout_root, load_lab
 from wakelab.lanes import SecondLane, can_have_two
 from wakelab.plugin import ChecksPlugin
 from wakelab.report import Report, Verdict, to_json
+from wakelab.subject import Subject
 from wakelab.submission import collect
 
 ROOT = checkout_root()
@@ -60,6 +62,26 @@ def grade(folder: Path, *, two_lanes: bool) -> Report:
 def test_two_lanes_write_the_report_of_one(folder: Path, whole: Callable[[Path], Path]) -> None:
     program = whole(folder)
     assert to_json(grade(program, two_lanes=True)) == to_json(grade(program, two_lanes=False))
+
+
+@pytest.mark.parametrize("name", ["reference", "loops-in-main"])
+def test_a_slow_host_changes_nothing(
+    name: str, whole: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every resume is suspected: the check is done again on machines that count, once."""
+    program = whole(LAB.reference if name == "reference" else WRONG / name)
+    expected = to_json(grade(program, two_lanes=False))
+    again: list[str] = []
+    count = Subject.count_from_now_on
+
+    def counted(subject: Subject) -> None:
+        again.append("again")
+        count(subject)
+
+    monkeypatch.setattr(Subject, "count_from_now_on", counted)
+    monkeypatch.setattr(core, "FASTEST_HOST", 1e15)
+    assert to_json(grade(program, two_lanes=False)) == expected
+    assert again == ["again"]
 
 
 def test_the_second_lane_does_its_part(monkeypatch: pytest.MonkeyPatch) -> None:

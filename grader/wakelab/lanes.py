@@ -196,7 +196,9 @@ def _run_backwards(work: Work, connection: Connection, claims: _Claims, owned: E
 
     arriving = _Arriving(connection)
     build = arriving.result()
-    subject = Subject(work.lab, work.submission, build, work.qemu, work.modes, arriving)
+    subject = Subject(
+        work.lab, work.submission, build, work.qemu, work.modes, arriving, counting=False
+    )
     owned.enter_context(subject)
     lane = Lane(claims.claim, backwards=True, tell=connection.send)
     run_checks(work.folder, subject, work.plan, lane)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Protocol
 
 from wakebench.board import Board, Points
 from wakebench.explore import explore
 from wakebench.footprint import Exploration
 from wakebench.image import Image
-from wakebench.machine import Machine, Qemu
+from wakebench.machine import Machine, Qemu, Wiring
 from wakebench.sweep import SweepError
 from wakebench.trace import Event, Trace, story
 from wakelab.build import MAIN_LEVEL, BuildResult, merged
@@ -41,7 +42,11 @@ class Subject:
         qemu: Qemu,
         modes: Collection[str] = (),
         rest: Building | None = None,
+        *,
+        counting: bool = True,
     ) -> None:
+        """counting: False where whoever runs checks does one again that raises Suspected, after
+        `count_from_now_on`; that is faster as a rule."""
         self.lab = lab
         self.submission = submission
         self.build = build
@@ -52,6 +57,7 @@ class Subject:
         self.qemu = qemu
         self._owned = ExitStack()
         self._machines: dict[str, Machine] = {}
+        self._counting = counting
         self._images: dict[str, Image] = {}
         self._explorations: dict[str, tuple[Exploration, Trace]] = {}
         self._boards: dict[str, Board] = {}
@@ -68,8 +74,23 @@ class Subject:
         for elf in build.elfs:
             if elf.level in self._machines:
                 continue
-            machine = Machine(elf.path, self.qemu)
-            self._machines[elf.level] = self._owned.enter_context(machine)
+            self._machines[elf.level] = self._new_machine(elf.path)
+
+    def _new_machine(self, elf: Path) -> Machine:
+        machine = Machine(elf, self.qemu, Wiring(counts=self._counting))
+        return self._owned.enter_context(machine)
+
+    def count_from_now_on(self) -> None:
+        """Use machines that count instructions: one has been suspected of going round for ever.
+        What was traced since the last digest is forgotten.
+        """
+        self._counting = True
+        for machine in self._machines.values():
+            machine.close()
+        self._machines.clear()
+        self._boards.clear()
+        self._traces.clear()
+        self._start_machines(self.build)
 
     def whole_build(self) -> BuildResult:
         """Wait for the other levels to be built, too."""
@@ -109,7 +130,7 @@ class Subject:
     def _new_board(self, level: str) -> Board:
         image = self.image(level)
         if level in self._boards:  # the program has brought its machine down
-            self._machines[level] = self._owned.enter_context(Machine(image.path, self.qemu))
+            self._machines[level] = self._new_machine(image.path)
         return Board(self._machines[level], image, Points(dict(self.lab.trace)))
 
     def image(self, level: str) -> Image:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from wakebench.errors import BenchError
+from wakebench.errors import BenchError, Suspected
 from wakebench.machine import Machine
 from wakebench.pin_names import Pin
 from wakebench.pins import Edge, Pins
@@ -300,7 +300,8 @@ class Core:
     def go(self) -> tuple[Stop, Registers]:
         """Run to the next stop; say why, and what the registers hold then.
 
-        `Why.WATCHDOG` means: the budget of instructions was spent.
+        `Why.WATCHDOG` means: the budget of instructions was spent. Raises Suspected where that is
+        not known, and the machine cannot count.
 
         After WATCHDOG only `registers`, `read`, `step`, `rewind` and `reset` make sense.
         """
@@ -343,6 +344,8 @@ class Core:
             stop = self._probe.interrupt()
             if stop.why is not Why.INTERRUPTED or self._recorder.on:
                 return stop
+            if not self._machine.can_count:
+                raise Suspected
             before, executed = executed, self._executed()
             # One that executes nothing at all sleeps where the bench cannot see it.
             if not before < executed <= self._budget.instructions:
@@ -353,6 +356,8 @@ class Core:
 
     def _is_acquitted(self) -> bool:
         """Whether the budget is surely not spent; otherwise it may be all the same."""
+        if not self._machine.can_count:
+            raise Suspected
         try:
             spent = self._executed()
             self._take_count_down()

@@ -106,6 +106,9 @@ class Wiring:
     """An instruction takes 2^shift ns of virtual time."""
     beside: Path | None = None
     """A second ELF file to load; the core starts at its entry."""
+    counts: bool = True
+    """Whether the machine can be asked how many instructions it has executed. That costs each stop
+    of the core a fifth more."""
 
 
 class Machine:
@@ -122,10 +125,13 @@ class Machine:
         self._listeners: dict[str, socket.socket] = {}
         self._connections: dict[str, socket.socket] = {}
         self._counter: InstructionCounter | None = None
+        wiring = wiring or Wiring()
+        self.can_count = wiring.counts
+        """Whether `executed` tells."""
         try:
             for name in SOCKETS:
                 self._listeners[name] = self._listen(name)
-            self._start(elf, qemu, wiring or Wiring())
+            self._start(elf, qemu, wiring)
         except BaseException:
             self.close()
             raise
@@ -153,14 +159,15 @@ class Machine:
             *("-display", "none", "-nodefaults", "-no-user-config"),
             *("-chardev", f"socket,id=gdb,path={_quoted(self._path('gdb'))}"),
             *("-gdb", "chardev:gdb"),
-            *("-chardev", f"socket,id=qmp,path={_quoted(self._path('qmp'))}"),
-            *("-mon", "chardev=qmp,mode=control"),
             *("-qtest", f"unix:{_quoted(self._path('qtest'))}", "-qtest-log", "none"),
             # No semihosting: the bench answers calls on breakpoints. A BKPT where there is none, in
             # RAM for example, is a fault; QEMU would answer some calls itself, with target=gdb too.
             # One instruction is one nanosecond of virtual time: the watchdog counts instructions.
             *("-icount", f"shift={wiring.shift},sleep=off", "-action", "watchdog=none"),
         ]
+        if wiring.counts:
+            argv += ["-chardev", f"socket,id=qmp,path={_quoted(self._path('qmp'))}"]
+            argv += ["-mon", "chardev=qmp,mode=control"]
         if wiring.beside is not None:
             beside = wiring.beside.absolute()
             argv += ["-device", f"loader,file={_quoted(str(beside))},cpu-num=0"]

@@ -47,7 +47,8 @@ def measure_determinism(reference: Reference, runs: int, step: Step) -> list[Has
 def grade_once(reference: Reference) -> Hashes:
     """Run the checks of the lab once, on the images that are built already."""
     checks = checks_of(reference.root, reference.lab)
-    with Subject(reference.lab, reference.submission, reference.build, reference.qemu) as subject:
+    what = (reference.lab, reference.submission, reference.build, reference.qemu)
+    with Subject(*what, counting=False) as subject:
         results = run_checks(checks, subject).results
     for result in results:
         if result.verdict is not Verdict.PASS:
