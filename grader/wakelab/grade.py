@@ -13,6 +13,7 @@ from wakelab import __version__
 from wakelab.build import LEVELS, MAIN_LEVEL, Builder
 from wakelab.checking import specs_in
 from wakelab.confinement import Confinement
+from wakelab.cores import on_core
 from wakelab.labs import Lab
 from wakelab.lanes import Work, can_have_two, second_lane
 from wakelab.points import NO_CHANGES, PointsPlan, require_known
@@ -74,6 +75,8 @@ def grade_submission(
             from wakelab.plugin import Lane  # these imports take a while, too
             from wakelab.subject import Subject
 
+            if second:
+                owned.enter_context(on_core(second.core + 1))
             first = Lane(second.claim) if second else Lane()
             with Subject(
                 lab, submission, building.result(), work.qemu, modes, rest, counting=False

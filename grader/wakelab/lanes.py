@@ -23,6 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wakelab.cores import stay_on_core
 from wakelab.errors import UserError
 from wakelab.running import run_checks
 
@@ -75,6 +76,8 @@ class SecondLane:
 
     def __init__(self, work: Work) -> None:
         self._work = work
+        self.core = os.getpid()
+        """The number of its core, for stay_on_core; so two gradings seldom share one."""
         context = multiprocessing.get_context("fork")
         self._claims = _Claims()
         self._connection, theirs = context.Pipe()
@@ -177,6 +180,7 @@ def _be_second(
     tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
     _die_with(parent)
+    stay_on_core(parent)
     theirs.close()  # or the parent's end would not be seen
     with ExitStack() as owned:
         owned.enter_context(connection)

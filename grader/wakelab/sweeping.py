@@ -144,41 +144,30 @@ class Search:
     # -- before ----------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Watch one press, and the window, on the subject's board; the searches do it if nobody
-        has."""
+        """Watch the window, and a press or two, on the subject's board; the searches do it if
+        nobody has."""
         if self._trace is not None:
             return
         board = self._subject.board(self._level)
         try:
-            told = told_addresses(PressTest(self._subject, board))
-        except (Ended, Unmet) as never:
-            raise SweepError(f"the program does not come to rest: {never}") from never
+            # A program that looks whether it is being swept could be right only then. It would have
+            # to look here, too, where it is alone.
+            with board.guarding(SEEN_OF_IT):
+                trace = trace_window(board, self._start, self._subject.button)
+                told = told_addresses(PressTest(self._subject, board))
+                for _ in range(LOOKED_AT - 1):
+                    board.wait_asleep()
+                    board.release(self._subject.button)
+                    board.press(self._subject.button)
+                board.wait_asleep()
+        except (TraceError, Ended, Unmet) as lost:
+            raise SweepError(_why_not_watched(lost)) from lost
         if board.clock_runs and TICK not in self._others:
             self._others += (TICK,)
         ranks = ranked(_priorities(board))
-        try:
-            self._trace = trace_window(board, self._start, self._subject.button)
-        except TraceError as lost:
-            raise SweepError(str(lost)) from lost
-        self._expect_no_look(board)
+        self._trace = trace
         for each in self._sweeps:
             each.tell(told, self._others, ranks)
-
-    def _expect_no_look(self, board: Board) -> None:
-        """A program that looks whether it is being swept could be right only then. It would have to
-        look here, too, where it is alone. Raises SweepError."""
-        board.reset()
-        try:
-            with board.guarding(SEEN_OF_IT):
-                for _ in range(LOOKED_AT):
-                    board.wait_asleep()
-                    board.press(self._subject.button)
-                    board.wait_asleep()
-                    board.release(self._subject.button)
-        except (Ended, Unmet) as ended:
-            if isinstance(ended, Ended) and ended.ending is Ending.TRESPASS:
-                raise SweepError(f"it uses {ended.detail}") from ended
-            raise SweepError(f"the program does not come to rest: {ended}") from ended
 
     @property
     def _interrupts(self) -> tuple[str, ...]:
@@ -406,6 +395,15 @@ def _priorities(board: Board) -> dict[int, int]:
         exception: board.read_word(address) >> shift & 0xFF
         for exception, (address, shift) in registers.items()
     }
+
+
+def _why_not_watched(lost: Exception) -> str:
+    ended = lost.__cause__ if isinstance(lost, TraceError) else lost
+    if isinstance(ended, Ended) and ended.ending is Ending.TRESPASS:
+        return f"the program uses {ended.detail}"
+    if isinstance(lost, TraceError):
+        return str(lost)
+    return f"the program does not come to rest: {lost}"
 
 
 def sweep_singles(subject: Subject, levels: Sequence[str]) -> list[Swept]:

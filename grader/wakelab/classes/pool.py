@@ -24,9 +24,13 @@ class Pool(Protocol):
 
 class ProcessPerThread:
     """A grading process for each thread that grades, started when it does so for the first time.
-    One that dies costs its submission only, and the thread starts another one."""
+    One that dies costs its submission only, and the thread starts another one. `cores`: each stays
+    on a core of its own, where there are as many."""
 
-    def __init__(self, limit_s: float = LIMIT_S, command: Sequence[str] = WORKER) -> None:
+    def __init__(
+        self, limit_s: float = LIMIT_S, command: Sequence[str] = WORKER, *, cores: bool = False
+    ) -> None:
+        self._cores = cores
         self._limit_s = limit_s
         self._command = command
         self._lock = threading.Lock()
@@ -38,10 +42,11 @@ class ProcessPerThread:
         """In the calling thread, which has to live as long as this."""
         process = getattr(self._own, "process", None)
         if not isinstance(process, GradingProcess):
-            process = GradingProcess(self._limit_s, self._command)
             with self._lock:
                 if self._closed:
                     return Outcome(None, "stopped")
+                core = (str(len(self._processes)),) if self._cores else ()
+                process = GradingProcess(self._limit_s, (*self._command, *core))
                 self._processes.append(process)
             self._own.process = process
         return process.grade(job)
@@ -67,7 +72,7 @@ class LocalPool:
     def __init__(
         self, size: int, limit_s: float = LIMIT_S, command: Sequence[str] = WORKER
     ) -> None:
-        self._graders = ProcessPerThread(limit_s, command)
+        self._graders = ProcessPerThread(limit_s, command, cores=True)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="grading")
 
     def grade(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:

@@ -17,6 +17,7 @@ from wakebench.errors import BenchError
 from wakelab.classes.fingerprint import fingerprint
 from wakelab.classes.job import Job, Outcome, pack_outcome, unpack_job
 from wakelab.confinement import Confinement, NoSandbox, choose
+from wakelab.cores import stay_on_core
 from wakelab.errors import UserError
 from wakelab.grade import grade_submission
 from wakelab.labs import Lab, checkout_root, load_lab
@@ -75,9 +76,12 @@ def serve(jobs: TextIO, outcomes: TextIO) -> None:
 
 
 def main() -> None:
-    """Serve on the standard streams, and leave nothing behind when told to end."""
+    """Serve on the standard streams, and leave nothing behind when told to end. The one argument,
+    if there is one, is the number of the core to stay on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever owns this process decides
     signal.signal(signal.SIGTERM, _end)
+    if len(sys.argv) > 1:
+        stay_on_core(int(sys.argv[1]))
     # What anything prints must not get between the outcomes.
     outcomes = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
