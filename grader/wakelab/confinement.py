@@ -35,6 +35,8 @@ for translated code, of which little is ever used. The one long file is the benc
 SECCOMP = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 """QEMU's own filter of system calls: no new program, no other user, no other priority."""
 
+LIBSECCOMP = "libseccomp."
+
 TRUSTED = "none, trusted by hand"
 ABSENT = "none, not available here"
 
@@ -101,10 +103,34 @@ class _SandboxedStart:
         return self._bubblewrap.words(view, QEMU_LIMITS, "/", {"LC_ALL": "C"}, self._tools)
 
     def _has_seccomp(self) -> bool:
-        """Whether this QEMU was built with it: it refuses to start otherwise."""
+        """Whether this QEMU was built with it: it refuses to start otherwise. One that is linked
+        with libseccomp need not be asked, which takes longer than some checks."""
+        if LIBSECCOMP in _needed_by(Path(self._command[0])):
+            return True
         argv = [*self._words(Files((), ())), *self._command, "-sandbox", SECCOMP, "-version"]
         with Confined(argv, subprocess.DEVNULL) as asked:
             return asked.wait() == 0
+
+
+def _needed_by(program: Path) -> str:
+    """The names of the shared libraries that a program is linked with; none where it is no ELF
+    file."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.dynamic import DynamicSection
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        with program.open("rb") as file:
+            sections = ELFFile(file).iter_sections("SHT_DYNAMIC")
+            tags = [
+                tag
+                for each in sections
+                if isinstance(each, DynamicSection)
+                for tag in each.iter_tags("DT_NEEDED")
+            ]
+            return " ".join(getattr(tag, "needed", "") for tag in tags)
+    except (OSError, ELFError):
+        return ""
 
 
 def choose(root: Path, *, trust: bool, own: bool) -> Confinement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from wakebench.machine import find_qemu
@@ -15,7 +15,7 @@ from wakelab.checking import specs_in
 from wakelab.confinement import Confinement
 from wakelab.cores import on_core
 from wakelab.labs import Lab
-from wakelab.lanes import Work, can_have_two, second_lane
+from wakelab.lanes import SecondLane, Work, can_have_two, second_lane
 from wakelab.points import NO_CHANGES, PointsPlan, require_known
 from wakelab.provenance import grader_hash, lab_hash
 from wakelab.report import Report, make_report
@@ -59,7 +59,7 @@ def grade_submission(
     work = Work(checks, lab, submission, confinement.around(find_qemu()), modes, plan)
     with ExitStack() as owned:
         # First, because nothing may be forked once there are threads.
-        second = owned.enter_context(second_lane(work)) if two_lanes else None
+        second = owned.enter_context(_second_lane(work)) if two_lanes else None
         toolchain = find_toolchain()
         sandbox = confinement.compiler(toolchain)
         builder = owned.enter_context(Builder(root, toolchain, sandbox=sandbox))
@@ -112,6 +112,16 @@ def grade_submission(
         hashes={what: sha256 for what, sha256 in hashes.items() if sha256},
         modes=modes,
     )
+
+
+def _second_lane(work: Work) -> AbstractContextManager[SecondLane]:
+    """A second lane that need not import again what takes long to import."""
+    import pytest  # noqa: F401
+
+    import wakelab.plugin
+    import wakelab.subject  # noqa: F401
+
+    return second_lane(work)
 
 
 def plan_of(lab: Lab, checks: Path, points: PointsPlan) -> PointsPlan:

@@ -193,8 +193,6 @@ def _be_second(
 
 
 def _run_backwards(work: Work, connection: Connection, claims: _Claims, owned: ExitStack) -> None:
-    import pytest  # noqa: F401  (while the first level is built there is time for these)
-
     from wakelab.plugin import Lane
     from wakelab.subject import Subject
 

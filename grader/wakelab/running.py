@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from wakelab.subject import Subject
 
 
+_NOT_NEEDED = (
+    *("cacheprovider", "terminal", "logging", "doctest", "unraisableexception", "threadexception"),
+    *("unittest", "junitxml", "faulthandler", "stepwise", "pastebin", "tmpdir", "monkeypatch"),
+    *("recwarn", "legacypath", "debugging", "setuponly", "setupplan", "skipping", "subtests"),
+    *("nose", "reports", "warnings", "terminalprogress", "freeze_support"),
+)
+"""Plugins of pytest that a lab's checks have no use for; together they take longer to register than
+a check takes to run."""
+
+
 def checks_of(root: Path, lab: Lab) -> Path:
     """The folder of a lab's checks. Raises UserError where there is none."""
     folder = root / "grader" / "checks" / lab.slug
@@ -46,9 +56,7 @@ def run_checks(
     arguments = [
         str(folder),
         *("-c", os.devnull, "--rootdir", str(folder)),
-        *("-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:logging", "-p", "no:doctest"),
-        *("-p", "no:unraisableexception", "-p", "no:threadexception", "-p", "no:unittest"),
-        *("-p", "no:junitxml", "-p", "no:faulthandler", "-p", "no:stepwise", "-p", "no:pastebin"),
+        *(word for name in _NOT_NEEDED for word in ("-p", f"no:{name}")),
         *("--assert=plain", "--import-mode=importlib", "--noconftest", "--capture=no"),
         *("-o", "python_files=check_*.py", "-o", "python_functions=check_*"),
     ]
