@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -121,6 +122,7 @@ def _second_lane(work: Work) -> AbstractContextManager[SecondLane]:
     import wakelab.plugin
     import wakelab.subject  # noqa: F401
 
+    gc.freeze()  # no collection need go through what is imported, nor copy it for the second lane
     return second_lane(work)
 
 

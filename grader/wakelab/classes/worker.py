@@ -6,6 +6,7 @@ run beside each other. wakelab.classes.process owns it.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -89,6 +90,7 @@ def main() -> None:
 
     import wakelab.subject  # noqa: F401
 
+    gc.freeze()  # no collection need go through all that again
     try:
         serve(sys.stdin, outcomes)
     except KeyboardInterrupt:
