@@ -24,7 +24,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from wakelab.errors import InfraError
 from wakelab.labs import Lab, given_sources
@@ -96,6 +96,25 @@ class BuildResult:
     def ok(self) -> bool:
         """Every level linked."""
         return not self.errors
+
+
+class Building(Protocol):
+    """A build that is under way, or will be."""
+
+    def result(self) -> BuildResult:
+        """Wait for it."""
+
+
+class OnDemand:
+    """A build that begins when its result is asked for: most programs that are wrong are found to
+    be so before anybody wants them at the other levels."""
+
+    def __init__(self, begin: Callable[[], Building]) -> None:
+        self._begin = begin
+
+    def result(self) -> BuildResult:
+        """Begin, and wait. Once."""
+        return self._begin().result()
 
 
 class Builder:

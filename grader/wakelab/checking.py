@@ -32,6 +32,9 @@ class Spec:
     needs: tuple[str, ...]
     mode: str = ""
     """What has to be asked for, or declared in lab.toml, before the check runs; empty: nothing."""
+    levels: bool = False
+    """Whether the check looks at more than MAIN_LEVEL. Where no such check was run, the program is
+    not built at the other levels, or the report does not tell of it."""
 
 
 class Finding(Exception):
@@ -81,13 +84,20 @@ class _Named(Protocol):
 F = TypeVar("F", bound=Callable[..., None])
 
 
-def check(title: str, points: int, needs: Sequence[str] = (), mode: str = "") -> Callable[[F], F]:
-    """Mark a function as a check."""
+def check(
+    title: str,
+    points: int,
+    needs: Sequence[str] = (),
+    mode: str = "",
+    *,
+    levels: bool = False,
+) -> Callable[[F], F]:
+    """Mark a function as a check; see Spec."""
 
     def mark(function: F) -> F:
         named: _Named = function
         identifier = named.__name__.removeprefix(PREFIX).replace("_", "-")
-        vars(function)[_SPEC] = Spec(identifier, title, points, tuple(needs), mode)
+        vars(function)[_SPEC] = Spec(identifier, title, points, tuple(needs), mode, levels)
         return function
 
     return mark

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import platform
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from wakebench.machine import find_qemu
 from wakelab import __version__
-from wakelab.build import LEVELS, MAIN_LEVEL, Builder
+from wakelab.build import LEVELS, MAIN_LEVEL, Builder, Building, BuildResult, OnDemand
 from wakelab.checking import specs_in
 from wakelab.confinement import Confinement
 from wakelab.cores import on_core
@@ -68,11 +68,17 @@ def grade_submission(
         # The checks begin as soon as the first level is built; the others are built meanwhile.
         building = aside.submit(builder.build, lab, submission, (MAIN_LEVEL,))
         others = [level for level in LEVELS if level != MAIN_LEVEL]
-        rest = aside.submit(builder.build, lab, submission, others)
+
+        def build_others() -> Future[BuildResult]:
+            return aside.submit(builder.build, lab, submission, others)
+
+        rest: Building = OnDemand(build_others)
         try:
             if second:
                 second.follow(building)
-                second.follow(rest)
+                begun = build_others()  # now: it has work for them at once
+                second.follow(begun)
+                rest = begun
             from wakelab.plugin import Lane  # these imports take a while, too
             from wakelab.subject import Subject
 
@@ -85,7 +91,7 @@ def grade_submission(
                 plugin = run_checks(checks, subject, plan, first)
                 if second:
                     second.finish(plugin, subject)
-                build = subject.whole_build()
+                build = subject.whole_build() if plugin.looked_at_levels() else subject.build
                 versions = {
                     "wakelab": __version__,
                     "gcc": toolchain.version,

@@ -80,6 +80,14 @@ class ChecksPlugin:
                 return True
         return False
 
+    def looked_at_levels(self) -> bool:
+        """Whether any check was run that looks at more than the main level."""
+        return any(
+            spec.levels and self._by_id[spec.id].verdict is not Verdict.SKIPPED
+            for spec in self.specs
+            if spec.id in self._by_id
+        )
+
     def is_owed(self, position: int) -> bool:
         """Whether there is no result for the check at this position."""
         return self.specs[position].id not in self._by_id

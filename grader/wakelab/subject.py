@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
 
 from wakebench.board import Board, Points
 from wakebench.explore import explore
@@ -15,20 +14,13 @@ from wakebench.image import Image
 from wakebench.machine import Machine, Qemu, Wiring
 from wakebench.sweep import SweepError
 from wakebench.trace import Event, Trace, story
-from wakelab.build import MAIN_LEVEL, BuildResult, merged
+from wakelab.build import MAIN_LEVEL, Building, BuildResult, merged
 from wakelab.labs import Lab
 from wakelab.report import Place
 from wakelab.submission import Submission
 
 LONGEST_STORY = 28
 """Lines of a story that fit on a screen beside the rest of a finding."""
-
-
-class Building(Protocol):
-    """A build that is under way."""
-
-    def result(self) -> BuildResult:
-        """Wait for it."""
 
 
 class Subject:
@@ -51,6 +43,7 @@ class Subject:
         self.submission = submission
         self.build = build
         """The build at MAIN_LEVEL; or at every level, where nothing is to follow."""
+        self._whole = build
         self._rest = rest
         self.modes = frozenset({*modes, *(lab.sweep.modes if lab.sweep else ())})
         """Modes of the sweep that are part of the grading."""
@@ -90,14 +83,14 @@ class Subject:
         self._machines.clear()
         self._boards.clear()
         self._traces.clear()
-        self._start_machines(self.build)
+        self._start_machines(self._whole)
 
     def whole_build(self) -> BuildResult:
         """Wait for the other levels to be built, too."""
         if self._rest is not None:
             rest, self._rest = self._rest.result(), None
-            self.build = merged(self.build, rest)
-        return self.build
+            self._whole = merged(self._whole, rest)
+        return self._whole
 
     def complete(self) -> BuildResult:
         """The whole build, with its machines on their way."""
@@ -136,14 +129,14 @@ class Subject:
     def image(self, level: str) -> Image:
         """The image at `level`."""
         if level not in self._images:
-            path = next(e.path for e in self.build.elfs if e.level == level)
+            path = next(e.path for e in self._whole.elfs if e.level == level)
             self._images[level] = Image(path)
         return self._images[level]
 
     @property
     def levels(self) -> tuple[str, ...]:
         """The levels that are built so far."""
-        return tuple(elf.level for elf in self.build.elfs)
+        return tuple(elf.level for elf in self._whole.elfs)
 
     @property
     def qemu_version(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wakebench.board import Ended, Ending, Unmet
 from wakebench.trace import Kind
 from wakebench.when import When
@@ -18,7 +20,7 @@ from wakelab.moments import (
     way_to_sleep,
 )
 from wakelab.press import PressTest, blocks_in_handler, called, is_ready
-from wakelab.report import Place, Verdict
+from wakelab.report import CompilerMessage, Place, Verdict
 from wakelab.subject import Subject, tell
 
 ENDLESS = (Ending.LOOP, Ending.POLLING)
@@ -224,9 +226,10 @@ def check_two_quick(subject: Subject) -> None:
     test.compare("after all of that")
 
 
-@check("It works at -O0, -O2 and -Os as well", points=5, needs=["one-line"])
+@check("It works at -O0, -O2 and -Os as well", points=5, needs=["one-line"], levels=True)
 def check_levels(subject: Subject) -> None:
-    """Two presses, a quick one and a spurious wake at the other optimisation levels."""
+    """Two presses, a quick one and a spurious wake at the other optimisation levels, and no warning
+    that the main one does not have."""
     _expect_build(subject, subject.complete())
     for level in subject.levels:
         if level == MAIN_LEVEL:
@@ -252,22 +255,28 @@ def check_levels(subject: Subject) -> None:
             )
             finding.diagnosis = Mistake.ONE_LEVEL
             raise
+    if not subject.build.warnings:
+        _expect_no_warning(subject, subject.whole_build().warnings)
 
 
 @check("The compiler has no warning", points=5, needs=["written"])
 def check_warnings(subject: Subject) -> None:
-    """-Wall -Wextra -Wpedantic, at every level."""
-    warnings = subject.whole_build().warnings
-    if warnings:
-        first = warnings[0]
-        raise Finding(
-            Verdict.WRONG,
-            "no warning at -Wall -Wextra -Wpedantic",
-            f"{len(warnings)} warnings; the first: {first.text}",
-            hint="The compiler has seen something that you have not.",
-            diagnosis=Mistake.WARNINGS,
-            place=Place(first.file, first.line, subject.source_line(first.file, first.line)),
-        )
+    """-Wall -Wextra -Wpedantic, at the main level."""
+    _expect_no_warning(subject, subject.build.warnings)
+
+
+def _expect_no_warning(subject: Subject, warnings: Sequence[CompilerMessage]) -> None:
+    if not warnings:
+        return
+    first = warnings[0]
+    raise Finding(
+        Verdict.WRONG,
+        "no warning at -Wall -Wextra -Wpedantic",
+        f"{counted(len(warnings), 'warning')}; the first: {first.text}",
+        hint="The compiler has seen something that you have not.",
+        diagnosis=Mistake.WARNINGS,
+        place=Place(first.file, first.line, subject.source_line(first.file, first.line)),
+    )
 
 
 # -- steps that several checks share -------------------------------------------------------------

@@ -21,6 +21,7 @@ from wakelab.sweeping import Search, Swept, schedules, sweep_singles
     points=10,
     needs=["first-wait", "two-quick"],
     mode="singles",
+    levels=True,
 )
 def check_singles(subject: Subject) -> None:
     """One press at every instruction boundary of the wait, at every optimisation level."""
