@@ -120,6 +120,24 @@ def test_what_a_dead_second_lane_owes_is_run_by_the_first(monkeypatch: pytest.Mo
     assert to_json(grade(LAB.reference, two_lanes=True)) == to_json(expected)
 
 
+def test_trouble_in_the_second_lane_is_told_to_nobody(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its machines cannot be ended, as after an interrupt in the middle of it."""
+    close = Subject.close
+    first = os.getpid()
+
+    def close_badly(subject: Subject) -> None:
+        close(subject)
+        if os.getpid() != first:
+            raise OSError("Bad file descriptor")
+
+    expected = to_json(grade(LAB.reference, two_lanes=False))
+    monkeypatch.setattr(Subject, "close", close_badly)
+    assert to_json(grade(LAB.reference, two_lanes=True)) == expected
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_no_process_outlives_the_grading(
     number: signal.Signals, whole: Callable[[Path], Path]

@@ -213,7 +213,7 @@ def test_a_program_that_cannot_be_swept_is_told_why(tmp_path: Path) -> None:
     wrong = _submission(tmp_path, "loops-in-main")
     status, said = _wakelab("sweep", wrong)
     assert status == cli.TROUBLE
-    assert "cannot be swept: the program does not come to rest" in said
+    assert "cannot be swept: the program does not come to the window: loop" in said
 
 
 def test_a_defect_of_our_own_is_no_mark(

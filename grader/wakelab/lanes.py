@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wakelab.cores import stay_on_core
-from wakelab.errors import UserError
 from wakelab.running import run_checks
 
 if TYPE_CHECKING:
@@ -182,12 +181,12 @@ def _be_second(
     _die_with(parent)
     stay_on_core(parent)
     theirs.close()  # or the parent's end would not be seen
-    with ExitStack() as owned:
+    # Whatever goes wrong here is no news: the first lane sees what is missing, and runs it. That
+    # holds for Ctrl-C in the middle of ending a machine, too, which then cannot be ended again.
+    with suppress(BaseException), ExitStack() as owned:
         owned.enter_context(connection)
         try:
             _run_backwards(work, connection, claims, owned)
-        except (EOFError, OSError, UserError, KeyboardInterrupt):
-            pass  # the first lane sees what is missing
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending the machines is under way
 

@@ -18,8 +18,8 @@ struct atomic_waker {
 };
 
 /* Has the next atomic_waker_wake() wake `w`, of which a copy is kept. A wake that comes during the call counts as
- * before it, and wakes who was registered until now, or as after it, and wakes `w`. If another task was registered, it loses its place and is
- * woken. Registering the same task again wakes nobody.
+ * before it, and wakes who was registered until now, or as after it, and wakes `w`. If another task was registered,
+ * it loses its place and is woken. Registering the same task again wakes nobody.
  *
  * Thread context, and one task at a time: never from an ISR, and not from two executors at once. Interrupts
  * may be masked by the caller, and stay so; if the function masks them, then for 100 instructions at most. */
