@@ -129,11 +129,22 @@ def test_what_cannot_be_swept_is_told_why(
 
 
 @pytest.mark.parametrize(
-    "name", ["sweep_job", "sweep_base", "point", "sweep_result", "__sweep_vectors"]
+    ("name", "word"),
+    [
+        ("sweep_job", 7),
+        ("sweep_base", 7),
+        ("point", 7),
+        ("sweep_result", 7),
+        ("sweep_records", 7),  # an outcome
+        ("sweep_records", 8),  # a moment
+        ("__sweep_vectors", 7),
+    ],
 )
-def test_who_writes_into_the_harness_is_told_so(name: str, build: Build, start: Start) -> None:
+def test_who_writes_into_the_harness_is_told_so(
+    name: str, word: int, build: Build, start: Start
+) -> None:
     harness = Image(build_harness(ROOT / ".cache"))
-    address = harness.value(name) + 4 * 7
+    address = harness.value(name) + 4 * word
     with pytest.raises(SweepError, match="overwrites memory that is not its own"):
         sweep = start(build("nuisance", HOW="SCRIBBLES", AT=hex(address)))
         for first in sweep.singles()[::9]:

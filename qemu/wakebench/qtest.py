@@ -6,6 +6,7 @@ A malformed request ends QEMU, so only this module writes to the socket.
 from __future__ import annotations
 
 import socket
+from base64 import b64decode, b64encode
 
 from wakebench.errors import BenchError
 
@@ -47,12 +48,12 @@ class Qtest:
         self._ask(f"memset 0x{address:x} 0x{length:x} 0x{byte:x}")
 
     def read_block(self, address: int, length: int) -> bytes:
-        """Memory, as it is."""
-        return bytes.fromhex(self._ask(f"read 0x{address:x} 0x{length:x}").removeprefix("0x"))
+        """Memory, as it is. In base 64: QEMU 7.2 takes four times as long for hexadecimal."""
+        return b64decode(self._ask(f"b64read 0x{address:x} 0x{length:x}"))
 
     def write_block(self, address: int, data: bytes) -> None:
         """Overwrite memory."""
-        self._ask(f"write 0x{address:x} 0x{len(data):x} 0x{data.hex()}")
+        self._ask(f"b64write 0x{address:x} 0x{len(data):x} {b64encode(data).decode()}")
 
     def set_input(self, device: str, line: int, level: int) -> None:
         """Drive input `line` of the device at QOM path `device` to `level`."""

@@ -74,6 +74,7 @@ LAST_TICK = 20_000
 OPENING_TICKS = 8_000_000
 """In which the program must have come to the window; its clock's start-up alone takes 500,000."""
 OUTCOMES = 7
+OVERWRITES = "the program overwrites memory that is not its own: the sweep's"
 RESULT_WORDS = 4 + OUTCOMES + 5
 JOB_TIMEOUT_S = 20.0
 """Protects the host only."""
@@ -102,6 +103,10 @@ class Outcome(IntEnum):
     """Only of a start: the program sleeps, and has not come to the window."""
     UNSAVED = 6
     """The place was in a handler, or there was no room to save the run."""
+
+
+MOMENTS, ALL_OUTCOMES = tuple(Moment), tuple(Outcome)
+"""By their numbers."""
 
 
 class Tampered(IntFlag):
@@ -202,9 +207,10 @@ class Sweep:
         self._symbols = {name: self._symbol(name) for name in _SYMBOLS}
         self._vectors = self._harness.value("__sweep_vectors")
         self._priorities = _default_priorities()
+        self._places: dict[str, dict[tuple[int, int, int], Place]] = {}
         self._opened = False
         self._kept = b""
-        self._machine = Machine(image.path, qemu, Wiring(SHIFT, harness))
+        self._machine = Machine(image.path, qemu, Wiring(SHIFT, harness, counts=False))
 
     def _connect(self) -> None:
         """Take hold of the machine, once it has come up."""
@@ -389,7 +395,10 @@ class Sweep:
             after = records[-1][0] if records else 0
             more, ended = self._some(fixed, only, after + 1, interrupt, plain)
             records += more
-        return list(_placements(records, interrupt))
+        try:
+            return list(_placements(records, interrupt, self._places.setdefault(interrupt, {})))
+        except IndexError:
+            raise SweepError(OVERWRITES) from None
 
     def _some(
         self,
@@ -405,7 +414,7 @@ class Sweep:
         kept = self._qtest.read_block(self._symbols["sweep_job"], len(job))
         count = result.records
         if kept != job or self._constants() != self._kept:
-            raise SweepError("the program overwrites memory that is not its own: the sweep's")
+            raise SweepError(OVERWRITES)
         if result.tampered:
             raise SweepError(_changed(result.tampered))
         if not (result.full or result.ended):
@@ -415,6 +424,8 @@ class Sweep:
             raise BenchError("the sweep's fixed press came elsewhere: the machine is not exact")
         self.runs += result.runs
         raw = self._qtest.read_block(self._symbols["sweep_records"], 12 * count) if count else b""
+        if not _tally(raw, result.counts):
+            raise SweepError(OVERWRITES)
         return list(struct.iter_unpack("<2I4B", raw)), result.ended
 
     def _run(self, job: bytes) -> _Result:
@@ -437,12 +448,13 @@ class Sweep:
             not runs == sum(counts) == records <= RECORDS
             or max(words[0] - OUTCOMES + 2, full, ended) > 1
         ):
-            raise SweepError("the program overwrites memory that is not its own: the sweep's")
+            raise SweepError(OVERWRITES)
         return _Result(
             Outcome(words[0]),
             words[1],
             Tampered(words[2] & 15),
             runs,
+            counts,
             records,
             bool(full),
             tuple(places),
@@ -481,6 +493,7 @@ class _Result:
     place: int
     tampered: Tampered
     runs: int
+    counts: tuple[int, ...]
     records: int
     full: bool
     places: tuple[int, ...]
@@ -580,17 +593,27 @@ def _padded(values: Iterable[int], length: int, filler: int = UNUSED) -> list[in
     return known + [filler] * (length - len(known))
 
 
-def _placements(records: Iterable[Sequence[int]], interrupt: str) -> Iterator[Placement]:
-    """Records to placements. The harness leaves out strikes that meet the same boundary again."""
+def _tally(raw: bytes, counts: Sequence[int]) -> bool:
+    """Whether the records, as they lie in memory, are as many of each outcome."""
+    found = [0] * 16
+    for byte, times in Counter(raw[7::12]).items():
+        found[byte >> 4] += times
+    return found[:OUTCOMES] == list(counts)
+
+
+def _placements(
+    records: Iterable[Sequence[int]], interrupt: str, places: dict[tuple[int, int, int], Place]
+) -> Iterator[Placement]:
+    """Records to placements. The harness leaves out strikes that meet the same boundary again.
+    `places`: made before, with the same interrupt; there are few, and tens of thousands of records.
+    """
     seen: Counter[tuple[int, int]] = Counter()
     for ticks, word, moment, lines, presses, nested in records:
-        pc, outcome = word & 0x0FFF_FFFF, word >> 28
+        pc = word & 0x0FFF_FFFF
         seen[pc, moment] += 1
-        yield Placement(
-            Place(pc, Moment(moment), seen[pc, moment], interrupt),
-            Outcome(outcome),
-            lines,
-            presses,
-            bool(nested),
-            ticks,
-        )
+        nth = seen[pc, moment]
+        place = places.get((pc, moment, nth))
+        if place is None:
+            place = places[pc, moment, nth] = Place(pc, MOMENTS[moment], nth, interrupt)
+        outcome = ALL_OUTCOMES[word >> 28]
+        yield Placement(place, outcome, lines, presses, nested != 0, ticks)
