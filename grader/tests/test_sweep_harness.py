@@ -24,6 +24,7 @@ from wakebench.image import Image
 from wakebench.machine import find_qemu
 from wakebench.sweep import (
     OUTCOMES,
+    RECORDS,
     RESULT_WORDS,
     Moment,
     Outcome,
@@ -266,6 +267,28 @@ def test_what_is_seen_from_outside(facts: Facts) -> None:
 
 def test_the_harness_is_right(facts: Facts) -> None:
     assert list(complaints(build_harness(campaign.CACHE), facts)) == []
+
+
+def test_a_window_may_be_longer_than_the_records(
+    facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What meets the same boundary again is left out, also where a job ends in between."""
+    shutil.copytree(wakebench.sweep.SOURCES, tmp_path / "sweep")
+    header = tmp_path / "sweep" / "sweep.h"
+    text = header.read_text("utf-8")
+    assert f"SWEEP_RECORDS = {RECORDS}" in text
+    header.write_text(text.replace(f"SWEEP_RECORDS = {RECORDS}", "SWEEP_RECORDS = 7"), "utf-8")
+    whole = build_harness(campaign.CACHE)
+    monkeypatch.setattr(wakebench.sweep, "SOURCES", tmp_path / "sweep")
+    right = facts.right
+    with (
+        Sweep(right.image, right.window, whole, find_qemu()) as sweep,
+        Sweep(right.image, right.window, build_harness(tmp_path), find_qemu()) as parts,
+    ):
+        singles = sweep.singles()
+        assert parts.singles() == singles
+        for first in singles[::30]:
+            assert parts.seconds(first) == sweep.seconds(first)
 
 
 def test_boundaries_that_were_missed_are_told_of(

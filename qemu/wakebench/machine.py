@@ -107,8 +107,8 @@ class Wiring:
     beside: Path | None = None
     """A second ELF file to load; the core starts at its entry."""
     counts: bool = True
-    """Whether the machine can be asked how many instructions it has executed. That costs each stop
-    of the core a fifth more."""
+    """Whether the machine can be asked how many instructions it has executed: by QEMU's monitor. It
+    has a thread, which costs each stop of the core a fifth more, and is woken by each timer."""
 
 
 class Machine:

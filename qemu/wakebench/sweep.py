@@ -389,11 +389,13 @@ class Sweep:
         A placement in a handler cannot be the last of `fixed`: then the one result is UNSAVED.
         """
         self.open()
-        records: list[tuple[int, ...]] = []
-        ended = False
+        records, ended = self._some(fixed, only, 1, interrupt, plain)
         while not ended:
-            after = records[-1][0] if records else 0
-            more, ended = self._some(fixed, only, after + 1, interrupt, plain)
+            # The last one once more: by it the harness knows what meets the same boundary again.
+            last = records.pop()
+            more, ended = self._some(fixed, only, last[0], interrupt, plain)
+            if more[0] != last:
+                raise BenchError("the sweep's runs do not repeat: the machine is not exact")
             records += more
         try:
             return list(_placements(records, interrupt, self._places.setdefault(interrupt, {})))
