@@ -576,7 +576,6 @@ def test_a_build_in_another_thread_can_be_stopped(
         ended.set()
 
     with Builder(root, find_toolchain(), tmp_path / "cache") as builder:
-        builder.stop()  # nothing runs yet: nothing happens
         thread = threading.Thread(target=grade, args=(builder,))
         thread.start()
         while not (tmp_path / "pids").exists():
@@ -585,6 +584,8 @@ def test_a_build_in_another_thread_can_be_stopped(
         builder.stop()
         assert ended.wait(5)
         thread.join()
+        with pytest.raises(InfraError, match="was stopped"):
+            build(builder, lab, tmp_path / "in")
     for pid in (tmp_path / "pids").read_text().split():
         wait_until_gone(int(pid))
 

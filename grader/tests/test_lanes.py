@@ -110,8 +110,8 @@ def test_what_a_dead_second_lane_owes_is_run_by_the_first(monkeypatch: pytest.Mo
     def claim_one_less(lane: SecondLane, position: int) -> bool:
         """The second lane dies when it has claimed the last check, and has not run it yet."""
         until(lambda: lane._claims.is_taken(last))
-        lane._process.kill()
-        lane._process.join()
+        lane._child.process.kill()
+        lane._child.process.join()
         return claim(lane, position)
 
     expected = grade(LAB.reference, two_lanes=False)
@@ -155,7 +155,7 @@ def test_no_process_outlives_the_grading(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
-        until(lambda: len(children(process.pid)) >= 2)  # the lane, and a compiler or a machine
+        until(lambda: len(children(process.pid)) >= 3)  # builds, is the lane, is a machine
         process.send_signal(number)
         process.wait(20)
         os.close(writing)

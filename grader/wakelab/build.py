@@ -24,7 +24,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
 from wakelab.errors import InfraError
 from wakelab.labs import Lab, given_sources
@@ -98,25 +98,6 @@ class BuildResult:
         return not self.errors
 
 
-class Building(Protocol):
-    """A build that is under way, or will be."""
-
-    def result(self) -> BuildResult:
-        """Wait for it."""
-
-
-class OnDemand:
-    """A build that begins when its result is asked for: most programs that are wrong are found to
-    be so before anybody wants them at the other levels."""
-
-    def __init__(self, begin: Callable[[], Building]) -> None:
-        self._begin = begin
-
-    def result(self) -> BuildResult:
-        """Begin, and wait. Once."""
-        return self._begin().result()
-
-
 class Builder:
     """Builds submissions. Owns the folder that the ELFs lie in: close it, or use it in `with`."""
 
@@ -136,6 +117,7 @@ class Builder:
         self._out: tempfile.TemporaryDirectory[str] | None = None
         self._built = 0
         self._jobs: _Jobs | None = None
+        self._stopped = False
 
     def __enter__(self) -> Self:
         return self
@@ -156,7 +138,8 @@ class Builder:
 
     def stop(self) -> None:
         """End a build that runs in another thread, on Ctrl-C: `build` then raises InfraError or
-        returns soon, and leaves no process behind. Nothing happens when none runs."""
+        returns soon, and leaves no process behind. So does every later one."""
+        self._stopped = True  # before the look at the jobs: `build` does it the other way round
         if (jobs := self._jobs) is not None:
             jobs.stop()
 
@@ -177,6 +160,8 @@ class Builder:
             ).resolve()
             unfinished = stack.enter_context(ExitStack())
             jobs = self._jobs = stack.enter_context(_Jobs(self._toolchain, self._confined))
+            if self._stopped:
+                jobs.stop()
             private, given_files = folder / "private", folder / "given"
             for file in submission.files:
                 _write_readable(private, file.name, file.data)

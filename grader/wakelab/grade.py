@@ -5,24 +5,25 @@ from __future__ import annotations
 import gc
 import platform
 from collections.abc import Collection
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 
 from wakebench.machine import find_qemu
 from wakelab import __version__
-from wakelab.build import LEVELS, MAIN_LEVEL, Builder, Building, BuildResult, OnDemand
+from wakelab.build import Builder
 from wakelab.checking import specs_in
 from wakelab.confinement import Confinement
 from wakelab.cores import on_core
 from wakelab.labs import Lab
-from wakelab.lanes import SecondLane, Work, can_have_two, second_lane
+from wakelab.lanes import can_have_two, second_lane
 from wakelab.points import NO_CHANGES, PointsPlan, require_known
 from wakelab.provenance import grader_hash, lab_hash
 from wakelab.report import Report, make_report
-from wakelab.running import checks_of, run_checks
+from wakelab.running import checks_of
+from wakelab.stages import Ahead, built_here
 from wakelab.submission import Submission, collect
 from wakelab.toolchain import find_toolchain
+from wakelab.work import LaterSubject, Work
 
 
 def grade(
@@ -56,52 +57,35 @@ def grade_submission(
     Raises UserError where there is nothing to grade.
     """
     checks = checks_of(root, lab)
-    plan = plan_of(lab, checks, points)
-    work = Work(checks, lab, submission, confinement.around(find_qemu()), modes, plan)
+    qemu = confinement.around(find_qemu())
+    toolchain = find_toolchain()
+    builder = Builder(root, toolchain, sandbox=confinement.compiler(toolchain))
     with ExitStack() as owned:
-        # First, because nothing may be forked once there are threads.
-        second = owned.enter_context(_second_lane(work)) if two_lanes else None
-        toolchain = find_toolchain()
-        sandbox = confinement.compiler(toolchain)
-        builder = owned.enter_context(Builder(root, toolchain, sandbox=sandbox))
-        aside = owned.enter_context(ThreadPoolExecutor(1))
-        # The checks begin as soon as the first level is built; the others are built meanwhile.
-        building = aside.submit(builder.build, lab, submission, (MAIN_LEVEL,))
-        others = [level for level in LEVELS if level != MAIN_LEVEL]
+        ahead = None
+        if two_lanes:  # forks twice; and nothing may be forked once there are threads
+            ahead = owned.enter_context(Ahead(builder, lab, submission))
+            stages = ahead.first.stages
+            _import_what_checks_need()
+        else:
+            stages = owned.enter_context(built_here(builder, lab, submission))
+        work = Work(checks, lab, submission, qemu, modes, plan_of(lab, checks, points))
+        second = owned.enter_context(second_lane(work, ahead.second)) if ahead else None
+        from wakelab.plugin import Lane  # takes a while, and the build has begun by now
 
-        def build_others() -> Future[BuildResult]:
-            return aside.submit(builder.build, lab, submission, others)
-
-        rest: Building = OnDemand(build_others)
-        try:
-            if second:
-                second.follow(building)
-                begun = build_others()  # now: it has work for them at once
-                second.follow(begun)
-                rest = begun
-            from wakelab.plugin import Lane  # these imports take a while, too
-            from wakelab.subject import Subject
-
-            if second:
-                owned.enter_context(on_core(second.core + 1))
-            first = Lane(second.claim) if second else Lane()
-            with Subject(
-                lab, submission, building.result(), work.qemu, modes, rest, counting=False
-            ) as subject:
-                plugin = run_checks(checks, subject, plan, first)
-                if second:
-                    second.finish(plugin, subject)
-                build = subject.whole_build() if plugin.looked_at_levels() else subject.build
-                versions = {
-                    "wakelab": __version__,
-                    "gcc": toolchain.version,
-                    "qemu": subject.qemu_version,
-                    "python": platform.python_version(),
-                    "sandbox": confinement.name,
-                }
-        except BaseException:
-            builder.stop()
-            raise
+        if second:
+            owned.enter_context(on_core(second.core + 1))
+        subject = owned.enter_context(LaterSubject(work, stages))
+        plugin = work.run(subject, Lane(second.claim) if second else Lane())
+        if second:
+            second.finish(plugin, subject)
+        build = subject().whole_build() if plugin.looked_at_levels() else subject().build
+        versions = {
+            "wakelab": __version__,
+            "gcc": toolchain.version,
+            "qemu": subject().qemu_version,
+            "python": platform.python_version(),
+            "sandbox": confinement.name,
+        }
     hashes = {
         "submission": submission.sha256,
         "grader": grader_hash(root, lab),
@@ -121,15 +105,14 @@ def grade_submission(
     )
 
 
-def _second_lane(work: Work) -> AbstractContextManager[SecondLane]:
-    """A second lane that need not import again what takes long to import."""
+def _import_what_checks_need() -> None:
+    """Before the second lane is forked, which then need not; meanwhile the build runs."""
     import pytest  # noqa: F401
 
     import wakelab.plugin
     import wakelab.subject  # noqa: F401
 
     gc.freeze()  # no collection need go through what is imported, nor copy it for the second lane
-    return second_lane(work)
 
 
 def plan_of(lab: Lab, checks: Path, points: PointsPlan) -> PointsPlan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -71,6 +71,10 @@ class Lab:
     reference: Path
     sweep: SweepPlan | None = None
     points: PointsPlan = NO_CHANGES
+
+    def modes_with(self, asked: Collection[str]) -> frozenset[str]:
+        """The modes of the sweep that are part of a grading: the lab's own, and those asked for."""
+        return frozenset({*asked, *(self.sweep.modes if self.sweep else ())})
 
 
 def checkout_root() -> Path:

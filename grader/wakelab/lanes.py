@@ -8,51 +8,25 @@ in the second lane; it runs such checks all the same, and their results are drop
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
-import multiprocessing
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Collection
-from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wakelab.child import Child, die_with
 from wakelab.cores import stay_on_core
-from wakelab.running import run_checks
+from wakelab.stages import Arrivals, Stages
+from wakelab.work import LaterSubject, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from wakebench.machine import Qemu
-    from wakelab.build import BuildResult
-    from wakelab.labs import Lab
     from wakelab.plugin import ChecksPlugin
-    from wakelab.points import PointsPlan
     from wakelab.report import CheckResult
-    from wakelab.subject import Subject
-    from wakelab.submission import Submission
-
-PR_SET_PDEATHSIG = 1
-PATIENCE_S = 10.0
-"""How long the second lane may take to end its machines; protects the host only."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a lane grades."""
-
-    folder: Path
-    lab: Lab
-    submission: Submission
-    qemu: Qemu
-    modes: Collection[str]
-    plan: PointsPlan
 
 
 def can_have_two() -> bool:
@@ -61,9 +35,10 @@ def can_have_two() -> bool:
 
 
 @contextmanager
-def second_lane(work: Work) -> Iterator[SecondLane]:
-    """A second lane, which waits for the build. To be called before any thread is started."""
-    lane = SecondLane(work)
+def second_lane(work: Work, build: Arrivals) -> Iterator[SecondLane]:
+    """A second lane, which waits for the build; `build` is its own from now on. To be called before
+    any thread is started."""
+    lane = SecondLane(work, build)
     try:
         yield lane
     finally:
@@ -73,51 +48,28 @@ def second_lane(work: Work) -> Iterator[SecondLane]:
 class SecondLane:
     """Owns the process. Use `second_lane`."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, build: Arrivals) -> None:
         self._work = work
         self.core = os.getpid()
         """The number of its core, for stay_on_core; so two gradings seldom share one."""
-        context = multiprocessing.get_context("fork")
         self._claims = _Claims()
-        self._connection, theirs = context.Pipe()
-        self._results: dict[str, CheckResult] = {}
-        # Ours, so that it goes also when the process is killed.
-        self._folder = tempfile.TemporaryDirectory(prefix="wakelab-")
-        self._process = context.Process(
-            target=_be_second,
-            args=(work, theirs, self._connection, self._claims, os.getpid(), self._folder.name),
-        )
-        self._process.start()
-        theirs.close()
+        try:
+            self._child = Child(partial(_be_second, work, build.stages, self._claims, os.getpid()))
+        except BaseException:
+            self._claims.close()
+            raise
+        build.close()
 
     def close(self) -> None:
         """End the process and its machines, if it has not ended yet."""
-        if self._process.is_alive() and self._process.pid is not None:
-            os.kill(self._process.pid, signal.SIGINT)
-            self._process.join(PATIENCE_S)
-        self._process.kill()
-        self._process.join()
-        self._connection.close()
+        self._child.close()
         self._claims.close()
-        self._folder.cleanup()
-
-    def follow(self, building: Future[BuildResult]) -> None:
-        """Hand the result of this build over when it is there."""
-        building.add_done_callback(self._hand_over)
-
-    def _hand_over(self, building: Future[BuildResult]) -> None:
-        problem = None if building.cancelled() else building.exception()
-        with suppress(OSError):  # the lane has ended; that is noticed elsewhere
-            if problem is not None:
-                self._connection.send(problem)
-            elif not building.cancelled():
-                self._connection.send(building.result())
 
     def claim(self, position: int) -> bool:
         """Whether the check at this position is the first lane's to run; then nobody else does."""
         return self._claims.claim(position)
 
-    def finish(self, plugin: ChecksPlugin, subject: Subject) -> None:
+    def finish(self, plugin: ChecksPlugin, subject: LaterSubject) -> None:
         """Add to the first lane's results those of the second. What it owes, because it has died,
         is run here.
         """
@@ -126,10 +78,9 @@ class SecondLane:
         owed = plugin.owed()
         while owed:
             try:
-                result: CheckResult = self._connection.recv()
+                result: CheckResult = self._child.connection.recv()
             except (EOFError, OSError):
-                lane = Lane(plugin.is_owed, backwards=True)
-                again = run_checks(self._work.folder, subject, self._work.plan, lane)
+                again = self._work.run(subject, Lane(plugin.is_owed, backwards=True))
                 for each in again.results:
                     plugin.add(each)
                 return
@@ -167,62 +118,19 @@ class _Claims:
 
 
 def _be_second(
-    work: Work,
-    connection: Connection,
-    theirs: Connection,
-    claims: _Claims,
-    parent: int,
-    folder: str,
+    work: Work, build: Stages, claims: _Claims, parent: int, connection: Connection
 ) -> None:
-    """The second process: from the build's arrival to the last result. Its temporary files lie in
-    `folder`."""
-    tempfile.tempdir = folder
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
-    _die_with(parent)
+    """The second process: from the build's arrival to the last result.
+
+    Whatever goes wrong here is no news: the first lane sees what is missing, and runs it. That
+    holds for Ctrl-C in the middle of ending a machine, too, which then cannot be ended again.
+    """
+    from wakelab.plugin import Lane
+
+    die_with(parent)
     stay_on_core(parent)
-    theirs.close()  # or the parent's end would not be seen
-    # Whatever goes wrong here is no news: the first lane sees what is missing, and runs it. That
-    # holds for Ctrl-C in the middle of ending a machine, too, which then cannot be ended again.
-    with suppress(BaseException), ExitStack() as owned:
-        owned.enter_context(connection)
+    with LaterSubject(work, build) as subject:
         try:
-            _run_backwards(work, connection, claims, owned)
+            work.run(subject, Lane(claims.claim, backwards=True, tell=connection.send))
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending the machines is under way
-
-
-def _run_backwards(work: Work, connection: Connection, claims: _Claims, owned: ExitStack) -> None:
-    from wakelab.plugin import Lane
-    from wakelab.subject import Subject
-
-    arriving = _Arriving(connection)
-    build = arriving.result()
-    subject = Subject(
-        work.lab, work.submission, build, work.qemu, work.modes, arriving, counting=False
-    )
-    owned.enter_context(subject)
-    lane = Lane(claims.claim, backwards=True, tell=connection.send)
-    run_checks(work.folder, subject, work.plan, lane)
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when the parent dies (prctl(2)); its machines follow."""
-    prctl: Callable[[int, int], int] = ctypes.CDLL(None).prctl
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-class _Arriving:
-    """A build that the first lane sends."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def result(self) -> BuildResult:
-        """Wait for it. Raises what the build raised."""
-        arrived = self._connection.recv()
-        if isinstance(arrived, BaseException):
-            raise arrived
-        built: BuildResult = arrived
-        return built

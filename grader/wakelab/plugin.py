@@ -8,7 +8,7 @@ becomes `infra`, which costs no student a point.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,14 +51,22 @@ class ChecksPlugin:
     """Runs the checks of one lane and collects the results."""
 
     def __init__(
-        self, subject: Subject, plan: PointsPlan = NO_CHANGES, lane: Lane | None = None
+        self,
+        subject: Callable[[], Subject],
+        modes: Collection[str],
+        plan: PointsPlan = NO_CHANGES,
+        lane: Lane | None = None,
     ) -> None:
-        self._subject = subject
+        """See run_checks."""
+        self._make_subject = subject
+        self._modes = modes
         self._plan = plan
         self._lane = lane or Lane()
         self._by_id: dict[str, CheckResult] = {}
         self.specs: list[Spec] = []
         """All checks, also those of other lanes, in the order in which they stand."""
+        self.trouble: Exception | None = None
+        """Why there is no subject."""
 
     @property
     def results(self) -> list[CheckResult]:
@@ -101,7 +109,17 @@ class ChecksPlugin:
             items.reverse()
 
     def _wanted(self, spec: Spec | None) -> bool:
-        return spec is None or not spec.mode or spec.mode in self._subject.modes
+        return spec is None or not spec.mode or spec.mode in self._modes
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> bool | None:
+        """Have the subject made. Where there is none, no check is run, and none is to blame."""
+        try:
+            self._subject = self._make_subject()
+        except Exception as trouble:
+            self.trouble = trouble
+            return True  # the loop has been run, as far as pytest is concerned
+        return None
 
     @pytest.fixture
     def subject(self) -> Subject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -41,21 +41,27 @@ def checks_of(root: Path, lab: Lab) -> Path:
 
 
 def run_checks(
-    folder: Path, subject: Subject, plan: PointsPlan = NO_CHANGES, lane: Lane | None = None
+    folder: Path,
+    subject: Callable[[], Subject],
+    modes: Collection[str],
+    plan: PointsPlan = NO_CHANGES,
+    lane: Lane | None = None,
 ) -> ChecksPlugin:
     """Run a folder of checks, or those of one lane, with nothing of pytest's own to be seen.
+    `subject` gives what they are run on, when all else is ready; `modes` of the sweep are wanted.
 
-    Raises InfraError where pytest cannot.
+    Raises InfraError where pytest cannot, and what `subject` raises.
     """
     import pytest
 
     from wakelab.plugin import ChecksPlugin
 
-    plugin = ChecksPlugin(subject, plan, lane)
+    plugin = ChecksPlugin(subject, modes, plan, lane)
     said = StringIO()
     arguments = [
         str(folder),
-        *("-c", os.devnull, "--rootdir", str(folder)),
+        # The folder above: so a module is known by its folder, too, and not only by its name.
+        *("-c", os.devnull, "--rootdir", str(folder.parent)),
         *(word for name in _NOT_NEEDED for word in ("-p", f"no:{name}")),
         *("--assert=plain", "--import-mode=importlib", "--noconftest", "--capture=no"),
         *("-o", "python_files=check_*.py", "-o", "python_functions=check_*"),
@@ -64,6 +70,8 @@ def run_checks(
         code = pytest.main(arguments, plugins=[plugin])
     if code == pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
+    if plugin.trouble is not None:
+        raise plugin.trouble
     if code != pytest.ExitCode.OK or not plugin.specs:
         raise InfraError(
             f"the checks could not be run (pytest ended with {int(code)})",

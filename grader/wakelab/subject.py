@@ -14,9 +14,10 @@ from wakebench.image import Image
 from wakebench.machine import Machine, Qemu, Wiring
 from wakebench.sweep import SweepError
 from wakebench.trace import Event, Trace, story
-from wakelab.build import MAIN_LEVEL, Building, BuildResult, merged
+from wakelab.build import MAIN_LEVEL, BuildResult, merged
 from wakelab.labs import Lab
 from wakelab.report import Place
+from wakelab.stages import Building
 from wakelab.submission import Submission
 
 LONGEST_STORY = 28
@@ -45,7 +46,7 @@ class Subject:
         """The build at MAIN_LEVEL; or at every level, where nothing is to follow."""
         self._whole = build
         self._rest = rest
-        self.modes = frozenset({*modes, *(lab.sweep.modes if lab.sweep else ())})
+        self.modes = lab.modes_with(modes)
         """Modes of the sweep that are part of the grading."""
         self.qemu = qemu
         self._owned = ExitStack()
