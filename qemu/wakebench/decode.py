@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
-
-from capstone import CS_ARCH_ARM, CS_MODE_MCLASS, CS_MODE_THUMB, Cs, CsInsn
-from capstone.arm import ARM_OP_MEM, ARM_OP_REG, ArmOp
+from typing import TYPE_CHECKING
 
 from wakebench.errors import BenchError
 from wakebench.image import Image
 from wakebench.probe import PC, SP, Registers
+
+if TYPE_CHECKING:
+    from capstone import CsInsn
 
 RAM, RAM_END = 0x2000_0000, 0x4000_0000
 DEVICES, DEVICES_END = 0x4000_0000, 0x6000_0000
@@ -144,6 +145,9 @@ class Decoder:
     """Decodes the code of an image, each address once."""
 
     def __init__(self, image: Image) -> None:
+        # Here and below, because it takes long, and most programs are judged without.
+        from capstone import CS_ARCH_ARM, CS_MODE_MCLASS, CS_MODE_THUMB, Cs
+
         self._image = image
         self._engine = Cs(CS_ARCH_ARM, CS_MODE_THUMB | CS_MODE_MCLASS)
         self._engine.detail = True
@@ -190,8 +194,7 @@ def _access_rule(name: str, raw: CsInsn) -> _Rule:
         if name[:3] in ("ldr", "str", "ldm", "stm") or name.startswith(("ldc", "stc")):
             raise BenchError(f"what {raw.mnemonic} does to memory is not known here")
         return _none
-    memory = next(op for op in raw.operands if op.type == ARM_OP_MEM)
-    address = _address_rule(raw, memory)
+    address = _address_rule(raw)
     size, write, exclusive = _SIZES[name], name.startswith("st"), "ex" in name
     if not write:
         count = 2 if name == "ldrd" else 1
@@ -201,7 +204,7 @@ def _access_rule(name: str, raw: CsInsn) -> _Rule:
             return (Access(at + 4 * n, size, False, exclusive) for n in range(count))
 
         return reads
-    registers = [_NUMBERS[raw.reg_name(op.reg)] for op in raw.operands if op.type == ARM_OP_REG]
+    registers = _registers(raw)
     stored = registers[1:] if exclusive else registers
 
     def writes(before: Registers) -> Iterator[Access]:
@@ -217,7 +220,17 @@ def _status(name: str, raw: CsInsn) -> int:
     return _NUMBERS[raw.reg_name(raw.operands[0].reg)] if name.startswith("strex") else -1
 
 
-def _address_rule(raw: CsInsn, memory: ArmOp) -> Callable[[Registers], int]:
+def _registers(raw: CsInsn) -> list[int]:
+    """The numbers of those that are operands, in order."""
+    from capstone.arm import ARM_OP_REG
+
+    return [_NUMBERS[raw.reg_name(op.reg)] for op in raw.operands if op.type == ARM_OP_REG]
+
+
+def _address_rule(raw: CsInsn) -> Callable[[Registers], int]:
+    from capstone.arm import ARM_OP_MEM
+
+    memory = next(op for op in raw.operands if op.type == ARM_OP_MEM)
     base = _NUMBERS[raw.reg_name(memory.mem.base)]
     index = _NUMBERS[raw.reg_name(memory.mem.index)] if memory.mem.index else None
     shift = int(memory.shift.value) if memory.shift.type else 0
@@ -236,7 +249,7 @@ def _address_rule(raw: CsInsn, memory: ArmOp) -> Callable[[Registers], int]:
 
 def _block_rule(name: str, raw: CsInsn) -> _Rule:
     write, down = name in ("push", "stm", "stmdb"), name in _DOWN
-    numbers = [_NUMBERS[raw.reg_name(op.reg)] for op in raw.operands if op.type == ARM_OP_REG]
+    numbers = _registers(raw)
     base = SP if name in ("push", "pop") else numbers.pop(0)
 
     def accesses(before: Registers) -> Iterator[Access]:
