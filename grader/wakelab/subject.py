@@ -152,19 +152,21 @@ class Subject:
         count, self._traces = len(self._traces), []
         return whole.hexdigest() if count else ""
 
-    def exploration(self, level: str = MAIN_LEVEL) -> Exploration:
-        """What the task and the interrupt touch, in the window that the lab sweeps; seen once. Its
-        trace counts for each check that asks for it.
+    def exploration(self, level: str = MAIN_LEVEL, presses: int = 2) -> Exploration:
+        """What the task and the interrupt touch, in the window that the lab sweeps, and in that
+        which a press opens if there are two `presses`; seen once. Its trace counts for each check
+        that asks for it.
         """
-        if level not in self._explorations:
+        known = self._explorations.get(level)
+        if known is None or known[0].presses < presses:
             window = self.lab.sweep.window if self.lab.sweep else ""
             start = self.image(level).symbol(window)
             if start is None:
                 raise SweepError(f"the program has no function {window}")
             board = self.board(level)
-            explored = explore(board, start.address, self.button)
-            self._explorations[level] = explored, self._traces.pop()
-        explored, trace = self._explorations[level]
+            explored = explore(board, start.address, self.button, self.line, presses)
+            known = self._explorations[level] = explored, self._traces.pop()
+        explored, trace = known
         self._traces.append(trace)
         return explored
 

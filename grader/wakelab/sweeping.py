@@ -10,16 +10,11 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import takewhile
 
-from wakebench.board import Board, Ended, Ending, Unmet
-from wakebench.exceptions import FIRST_IRQ
-from wakebench.explore import trace_window
-from wakebench.footprint import Exploration, TraceError, WindowTrace, chosen, coverage
+from wakebench.footprint import Exploration, TraceError, chosen, coverage
 from wakebench.sweep import (
-    SEEN_OF_IT,
     TICK,
     Outcome,
     Place,
@@ -28,17 +23,12 @@ from wakebench.sweep import (
     SweepError,
     Window,
     build_harness,
-    priority_register,
     ranked,
 )
-from wakebench.trace import Kind
+from wakelab.build import MAIN_LEVEL
 from wakelab.labs import checkout_root
-from wakelab.press import NVIC_ISER, PressTest
 from wakelab.schedule import Schedule
 from wakelab.subject import Subject
-
-LOOKED_AT = 2
-"""Presses during which a program is watched for a look at the sweep."""
 
 SHOWN = 32
 """Failing placements that are tried from outside before the search is called unconfirmed."""
@@ -61,6 +51,7 @@ class Swept:
     seconds     of searching; machines started and window measured before it are not counted
     processor_s  the same, of the machines' processor time
     found       the earliest of those with the fewest presses
+    outside     places at which it did not, without the harness, when the reduction was looked for
     runs        executions of the program
     """
 
@@ -75,6 +66,7 @@ class Swept:
     processor_s: float = 0.0
     coverage: float = 100.0
     masked: tuple[int, ...] = ()
+    outside: tuple[tuple[Place, ...], ...] = ()
 
     @property
     def places(self) -> int:
@@ -103,19 +95,21 @@ class Search:
         level: str,
         machines: int,
         others: Collection[str] | None = None,
+        presses: int = 2,
     ) -> None:
+        """presses: how many are explored beforehand; with 1 only singles can be searched."""
         plan = subject.lab.sweep
         if plan is None:
             raise SweepError("the lab declares no window to sweep")
         start = subject.image(level).symbol(plan.window)
         if start is None:
             raise SweepError(f"the program has no function {plan.window}")
-        self._level = level
+        self._level, self._presses = level, presses
         self._plan = plan
         self._subject = subject
         self._start = start.address
         self._others = tuple(plan.others if others is None else others)
-        self._trace: WindowTrace | None = None
+        self._seen: Exploration | None = None
         self._took: _Took | None = None
         self._found: dict[str, list[Placement]] = {}
         self._owned = ExitStack()
@@ -144,30 +138,18 @@ class Search:
     # -- before ----------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Watch the window, and a press or two, on the subject's board; the searches do it if
-        nobody has."""
-        if self._trace is not None:
+        """Explore the program on the subject's board; the searches do it if nobody has."""
+        if self._seen is not None:
             return
-        board = self._subject.board(self._level)
         try:
-            # A program that looks whether it is being swept could be right only then. It would have
-            # to look here, too, where it is alone.
-            with board.guarding(SEEN_OF_IT):
-                trace = trace_window(board, self._start, self._subject.button)
-                told = told_addresses(PressTest(self._subject, board))
-                for _ in range(LOOKED_AT - 1):
-                    board.wait_asleep()
-                    board.release(self._subject.button)
-                    board.press(self._subject.button)
-                board.wait_asleep()
-        except (TraceError, Ended, Unmet) as lost:
-            raise SweepError(_why_not_watched(lost)) from lost
-        if board.clock_runs and TICK not in self._others:
+            seen = self._subject.exploration(self._level, self._presses)
+        except TraceError as lost:
+            raise SweepError(str(lost)) from lost
+        if seen.settings.clock_runs and TICK not in self._others:
             self._others += (TICK,)
-        ranks = ranked(_priorities(board))
-        self._trace = trace
+        self._seen = seen
         for each in self._sweeps:
-            each.tell(told, self._others, ranks)
+            each.tell(seen.told, self._others, ranked(seen.settings.priorities))
 
     @property
     def _interrupts(self) -> tuple[str, ...]:
@@ -258,10 +240,9 @@ class Search:
         return f"; with {others}: a selection, ALL=1 explores all"
 
     def _explored(self) -> Exploration:
-        try:
-            return self._subject.exploration(self._level)
-        except TraceError as lost:
-            raise SweepError(str(lost)) from lost
+        self.prepare()
+        assert self._seen is not None
+        return self._seen
 
     def triples(self, *, progress: Progress | None = None) -> Swept:
         """Three presses of the lab's button, where something that a handler touches is about to
@@ -308,8 +289,9 @@ class Search:
         statement: str,
         took: _Took | None,
     ) -> Swept:
-        assert self._trace is not None and took is not None
-        met = [coverage(self._trace, _anonymous(found)).percent for found in self._found.values()]
+        assert took is not None
+        seen = self._explored()
+        met = [coverage(seen.window, _anonymous(found)).percent for found in self._found.values()]
         return Swept(
             level=self._level,
             boundaries=sum(map(len, self._found.values())),
@@ -321,6 +303,7 @@ class Search:
             seconds=took.seconds,
             processor_s=took.processor_s,
             coverage=min(met, default=0.0),
+            outside=seen.failing[:SHOWN],
         )
 
 
@@ -384,67 +367,20 @@ def _anonymous(found: Sequence[Placement]) -> list[Placement]:
     return [replace(p, place=replace(p.place, interrupt="")) for p in found]
 
 
-def _priorities(board: Board) -> dict[int, int]:
-    """The priorities of the exceptions that may come, where the program sleeps."""
-    enabled = board.read_word(NVIC_ISER) | board.read_word(NVIC_ISER + 4) << 32
-    exceptions = [FIRST_IRQ + irq for irq in range(48) if enabled >> irq & 1]
-    if board.clock_runs:
-        exceptions.append(FIRST_IRQ - 1)
-    registers = {exception: priority_register(exception) for exception in exceptions}
-    return {
-        exception: board.read_word(address) >> shift & 0xFF
-        for exception, (address, shift) in registers.items()
-    }
-
-
-def _why_not_watched(lost: Exception) -> str:
-    ended = lost.__cause__ if isinstance(lost, TraceError) else lost
-    if isinstance(ended, Ended) and ended.ending is Ending.TRESPASS:
-        return f"the program uses {ended.detail}"
-    if isinstance(lost, TraceError):
-        return str(lost)
-    return f"the program does not come to rest: {lost}"
-
-
 def sweep_singles(subject: Subject, levels: Sequence[str]) -> list[Swept]:
     """One press at every boundary, at several levels at once. Raises SweepError."""
     with ExitStack() as stack:
-        searches = [stack.enter_context(Search(subject, level, 1)) for level in levels]
+        searches = [
+            stack.enter_context(
+                # The main level's exploration is wanted by other checks, too.
+                Search(subject, level, 1, presses=2 if level == MAIN_LEVEL else 1)
+            )
+            for level in levels
+        ]
         for search in searches:  # one after the other, so that the traces are in order
             search.prepare()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return list(pool.map(Search.singles, searches))
-
-
-def told_addresses(test: PressTest) -> tuple[int, ...]:
-    """Addresses that the handler executes after it has told the task of a press, and only then: a
-    handler that goes round a loop comes to some both before and after."""
-    board = test.board
-    board.wait_asleep()
-    board.press(test.button)
-    try:
-        board.wait_handler(test.exception)
-    except Unmet:
-        return ()
-    entered = len(board.trace)
-
-    def told() -> bool:
-        return any(e.note == "woken" and e.exception for e in board.trace.since(entered))
-
-    before = _of_handler(board, told)
-    if not told():
-        return ()
-    after = _of_handler(board, lambda: False)
-    return tuple(pc for pc in dict.fromkeys(after) if pc not in before)
-
-
-def _of_handler(board: Board, enough: Callable[[], bool]) -> list[int]:
-    """Addresses of the instructions that the handler executes until then, or until it returns."""
-    left = len(board.trace)
-    with board.recording() as executed, suppress(Ended, Unmet):
-        while not enough() and not any(e.kind is Kind.EXIT for e in board.trace.since(left)):
-            board.wait_events(len(board.trace) + 1)
-    return [r.pc for r in takewhile(lambda registers: registers.exception, executed[:-1])]
 
 
 def _later(
@@ -472,5 +408,7 @@ def _runs(sweeps: Sequence[Sweep]) -> int:
 
 
 def schedules(swept: Swept, lab: str) -> list[Schedule]:
-    """What was found, the earliest first, as schedules to be confirmed."""
-    return [Schedule(lab, swept.level, places) for places in swept.found]
+    """What was found, the earliest first, as schedules to be confirmed; then what was found from
+    outside."""
+    found = dict.fromkeys((*swept.found, *swept.outside))
+    return [Schedule(lab, swept.level, places) for places in found]

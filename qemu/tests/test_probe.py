@@ -26,7 +26,7 @@ class Desk:
         self.machine = machine
         self.image = image
         self.qtest = Qtest(machine.connection("qtest"))
-        self.probe = Probe(machine.connection("gdb"))
+        self.probe = Probe(machine.connection("gdb"), self.qtest.flush)
 
     def address(self, name: str) -> int:
         """Where a symbol is."""
@@ -152,8 +152,9 @@ def test_monitor(desk: Desk) -> None:
 
 
 def test_refused_packets_are_errors(desk: Desk) -> None:
+    desk.probe._command(b"Z9,0,0")  # waits
     with pytest.raises(BenchError, match="the gdbstub refused b'Z9"):
-        desk.probe._command(b"Z9,0,0")
+        desk.probe.flush()
     assert desk.probe.registers().exception == 0
 
 

@@ -294,6 +294,11 @@ class Board:
         return self._waker.address if self._waker else 0
 
     @property
+    def wakes(self) -> frozenset[int]:
+        """Addresses of the functions by which wakers that polls have shown wake their tasks."""
+        return frozenset(self._woken)
+
+    @property
     def asleep(self) -> bool:
         """Whether the core sleeps."""
         return self._at is _At.ASLEEP

@@ -84,7 +84,7 @@ class Core:
         self._budget = budget
         self._qtest = Qtest(machine.connection("qtest"))
         try:
-            self._probe = Probe(machine.connection("gdb"))
+            self._probe = Probe(machine.connection("gdb"), self._qtest.flush)
             self.qemu_version = _check_version(self._probe.monitor("info version"))
             self.pins = Pins(self._probe, self._qtest)
         except ConnectionLost as lost:
@@ -126,6 +126,7 @@ class Core:
         """
         self._probe.remove_breakpoint(*sorted(self._fixed_breakpoints | {*self._own_breakpoints}))
         self._probe.remove_write_watch(SYST_CSR)
+        self._probe.flush()
         return self._machine.connection("gdb")
 
     @contextmanager

@@ -12,23 +12,27 @@ runs read has other values than they found.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from wakebench.board import Board, Ended, Unmet
+from wakebench.board import Board, Ended, Ending, Unmet
 from wakebench.decode import Decoder, Masks
 from wakebench.errors import BenchError
+from wakebench.exceptions import FIRST_IRQ
 from wakebench.footprint import (
     Contact,
     Exploration,
     Footprint,
+    Settings,
     Step,
     TraceError,
     WindowTrace,
     is_dependent,
 )
-from wakebench.line import Line, wire_of
-from wakebench.sweep import Moment, Place
+from wakebench.line import ISER, Line, line_of, wire_of
+from wakebench.pins import Edge
+from wakebench.sweep import SEEN_OF_IT, Moment, Place, priority_register
+from wakebench.trace import Kind
 from wakebench.walk import Bytes, HandlerRun, Prospect, Walker
 
 RUNS = 400
@@ -97,8 +101,14 @@ class _Meeting:
 
 
 class _Explorer:
-    def __init__(self, board: Board, start: int, button: str) -> None:
+    def __init__(self, board: Board, start: int, button: str, line: str, presses: int) -> None:
         self._board, self._start, self._wire = board, start, wire_of(button)
+        self._line, self._depth = line, presses
+        self._prospects: dict[int, Prospect | None] = {}
+        self._wakes: frozenset[int] = frozenset()
+        self._told: tuple[int, ...] = ()
+        self._failing: list[_Presses] = []
+        self._settings = Settings()
         self._decoder = Decoder(board.image)
         self._seen: dict[tuple[object, ...], int] = {}
         self._ends: dict[int, object] = {}
@@ -115,14 +125,13 @@ class _Explorer:
         """To the fixpoint: neither footprint nor dependent instructions grow any more."""
         window = self._first_window()
         *_, before, asleep = window.moments()
-        self._waiting = [(asleep,), (before,)]
-        while self._waiting:
-            while self._waiting and len(self._done) < RUNS:
-                self._run(self._waiting.pop())
-            if self._waiting:
-                self._gaps.append(f"more than {RUNS} runs")
-                break
-            self._waiting = self._new_places(window) or self._new_second()
+        with self._board.untraced():
+            self._run((asleep,))
+            self._look_once_more()
+            self._run((before,))
+            self._explore_from(window)
+        order = {place: at for at, (place, _) in enumerate(window.unmasked())}
+        self._failing.sort(key=lambda presses: order.get(presses[0], len(order)))
         return Exploration(
             window,
             frozenset(self._steps),
@@ -130,14 +139,48 @@ class _Explorer:
             self._footprint,
             len(self._done),
             tuple(self._gaps),
+            self._depth,
+            self._told,
+            tuple(self._failing),
+            self._settings,
         )
 
     def _first_window(self) -> WindowTrace:
         _go_to_window(self._board, self._start)
         walker = self._walker(Masks(self._board.primask()))
-        window = _to_sleep(walker, self._step)
+
+        def step(walker: Walker) -> Step:
+            before = walker.prospect()
+            made = self._step(walker)
+            self._prospects[id(made)] = before
+            return made
+
+        window = _to_sleep(walker, step)
         self._sleep_masks = walker.masks
+        self._wakes = self._board.wakes
         return window
+
+    def _explore_from(self, window: WindowTrace) -> None:
+        while waiting := self._new_places(window) or self._new_second():
+            for presses, found in waiting:
+                if len(self._done) == RUNS:
+                    self._gaps.append(f"more than {RUNS} runs")
+                    return
+                self._run(presses, found)
+
+    def _look_once_more(self) -> None:
+        """Where the program sleeps after its first press, and for the length of one more: a program
+        may wait for its second press before it shows what it does."""
+        board = self._board
+        try:
+            board.wait_asleep()
+            self._settings = Settings(_priorities(board), board.clock_runs)
+            board.release(self._wire.button)
+            board.press(self._wire.button)
+            board.wait_asleep()
+        except (Ended, Unmet) as problem:
+            _expect_no_trespass(problem)
+            self._gaps.append(f"a second press cannot be followed: {problem}")
 
     def _step(self, walker: Walker) -> Step:
         """One step of the task, noted."""
@@ -163,30 +206,36 @@ class _Explorer:
     def _walker(self, masks: Masks) -> Walker:
         return Walker(self._board, self._decoder, self._wire, masks)
 
-    def _new_places(self, window: WindowTrace) -> list[_Presses]:
-        """Representatives of the first window's classes that no run has begun at."""
-        found = [
-            (place,)
+    def _new_places(self, window: WindowTrace) -> list[tuple[_Presses, Prospect | None]]:
+        """Representatives of the first window's classes that no run has begun at, and what a
+        handler would find there."""
+        return [
+            ((place,), self._prospects[id(step)])
             for place, step in window.unmasked()
-            if place.pc != window.sleep and is_dependent(step, self._footprint)
+            if (place,) not in self._done
+            and place.pc != window.sleep
+            and is_dependent(step, self._footprint)
         ]
-        return [presses for presses in found if presses not in self._done]
 
-    def _new_second(self) -> list[_Presses]:
+    def _new_second(self) -> list[tuple[_Presses, None]]:
         """One second press whose handler is still not known."""
         while self._later:
             later = self._later.pop()
             if later.presses not in self._done and not self._knows(later.memory, later.line):
-                return [later.presses]
+                return [(later.presses, None)]
         return []
 
-    def _run(self, presses: _Presses) -> None:
+    def _run(self, presses: _Presses, found: Prospect | None = None) -> None:
         if presses in self._done:
             return
         self._done.add(presses)
         try:
-            self._press_at(presses)
+            if self._depth == 1 and found is not None and self._knows(*found):
+                self._press_unseen(presses)
+            else:
+                self._press_at(presses)
         except (Ended, Unmet, TraceError) as problem:
+            _expect_no_trespass(problem)
             place = presses[-1]
             self._gaps.append(f"a press at 0x{place.pc:x} cannot be followed: {problem}")
 
@@ -194,15 +243,44 @@ class _Explorer:
         first, *later = presses
         _go_to_window(self._board, self._start)
         walker = self._walker(self._go_to(first))
+        may_be_none = not walker.line.set_up
         walker.press()
         if later:
             self._go_to_second(walker, first, later[0])
             self._handler_of_second()
             return
         walker.watch(self._board.wait_asleep)
+        if not (walker.whole and self._is_answered(may_be_none)):
+            self._failing.append(presses)
         if first.moment is Moment.ASLEEP and not walker.at_end:  # it has been woken
             self._steps.add(walker.step())
         self._follow(walker, first)
+
+    def _press_unseen(self, presses: _Presses) -> None:
+        """A press whose handler is known, and nothing after it is asked for: is it answered?"""
+        board, button = self._board, self._wire.button
+        _go_to_window(board, self._start)
+        self._go_to(presses[0])
+        may_be_none = not line_of(board, self._wire).set_up
+        board.release(button)
+        board.press(button)
+        try:
+            board.wait_asleep()
+        except (Ended, Unmet):
+            self._failing.append(presses)
+            raise
+        if not self._is_answered(may_be_none):
+            self._failing.append(presses)
+
+    def _is_answered(self, may_be_none: bool) -> bool:
+        """Whether the press has its line, and no more; docs/contributors/sweep.md has the rules.
+        `may_be_none`: nobody has asked for presses yet."""
+        if not self._line:
+            return True
+        edges = self._board.trace.of(Kind.EDGE)
+        presses = sum(e.value == 0 and e.note == Edge.LATCHED for e in edges)
+        lines = self._board.count_lines(self._line)
+        return presses - may_be_none <= lines <= presses
 
     def _go_to(self, place: Place) -> Masks:
         if place.moment is Moment.ASLEEP:
@@ -223,6 +301,11 @@ class _Explorer:
         while not walker.at_end:
             if walker.enters_next:
                 self._take_interrupt(walker)
+                continue
+            if self._depth == 1:
+                if not walker.handler_ahead:
+                    return
+                self._step(walker)
                 continue
             state = walker.state()
             if state in self._seen:
@@ -248,6 +331,8 @@ class _Explorer:
             walker.pass_handler(known)
             return
         steps, run = walker.handler()
+        if not self._handlers:
+            self._told = _told(run.path, self._wakes)
         self._handlers.append(run)
         self._steps.update(steps)
         self._footprint = self._footprint.with_steps(steps)
@@ -289,8 +374,41 @@ def _let_handler_run(board: Board) -> None:
         board.wait_address(back)
 
 
-def explore(board: Board, start: int, button: str) -> Exploration:
+def _told(path: Sequence[int], wakes: Collection[int]) -> tuple[int, ...]:
+    """What a handler executes from its first wake on, and not before."""
+    at = next((at for at, pc in enumerate(path) if pc in wakes), len(path))
+    before = frozenset(path[:at])
+    return tuple(dict.fromkeys(pc for pc in path[at:] if pc not in before))
+
+
+def _priorities(board: Board) -> dict[int, int]:
+    """The priorities of the exceptions that may come."""
+    enabled = board.read_word(ISER) | board.read_word(ISER + 4) << 32
+    exceptions = [FIRST_IRQ + irq for irq in range(48) if enabled >> irq & 1]
+    if board.clock_runs:
+        exceptions.append(FIRST_IRQ - 1)
+    registers = {exception: priority_register(exception) for exception in exceptions}
+    return {
+        exception: board.read_word(address) >> shift & 0xFF
+        for exception, (address, shift) in registers.items()
+    }
+
+
+def _expect_no_trespass(problem: Exception) -> None:
+    """A program that uses what is the sweep's is no longer looked at."""
+    if isinstance(problem, Ended) and problem.ending is Ending.TRESPASS:
+        raise TraceError(f"the program uses {problem.detail}") from problem
+
+
+def explore(board: Board, start: int, button: str, line: str = "", presses: int = 2) -> Exploration:
     """Everything that a press of `button` and the program can do to each other, in the window from
-    the first time at `start` to the sleep, and in the one that a first press there opens."""
-    with board.untraced():
-        return _Explorer(board, start, button).explore()
+    the first time at `start` to the sleep, and, with two `presses`, in the one that a first press
+    there opens. A press owes one `line`; without one, nothing is judged.
+
+    A program that looks whether it is being swept could be right only then. It would have to look
+    here, too, where it is alone: so whoever touches what is the sweep's is refused.
+
+    Raises TraceError.
+    """
+    with board.guarding(SEEN_OF_IT):
+        return _Explorer(board, start, button, line, presses).explore()

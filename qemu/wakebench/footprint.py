@@ -9,8 +9,8 @@ one finds. docs/contributors/reduction.md says on what it rests.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from wakebench.decode import Access
 from wakebench.line import wire_of
@@ -147,9 +147,25 @@ class Contact:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What the program has set where it sleeps after its first press: the priorities of the
+    exceptions that may come, by number, and whether its clock runs."""
+
+    priorities: Mapping[int, int] = field(default_factory=dict)
+    clock_runs: bool = False
+
+
+@dataclass(frozen=True)
 class Exploration:
     """Everything that was seen: the first window, every step of thread and handlers (each kind of
-    step once), the meetings of the two, and what the handlers touch."""
+    step once), the meetings of the two, and what the handlers touch.
+
+    presses  how many were followed: with 1 nothing is known of the window that a press opens
+    told     addresses that the handler executes after it has told the task of a press in the sleep,
+             and only then
+    failing  where presses came that did not get a line each, or too many
+    gaps     what could not be followed
+    """
 
     window: WindowTrace
     steps: frozenset[Step]
@@ -157,6 +173,10 @@ class Exploration:
     footprint: Footprint
     runs: int
     gaps: tuple[str, ...] = ()
+    presses: int = 2
+    told: tuple[int, ...] = ()
+    failing: tuple[tuple[Place, ...], ...] = ()
+    settings: Settings = Settings()
 
     @property
     def reduction(self) -> Reduction:

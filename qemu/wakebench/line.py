@@ -100,6 +100,11 @@ class Line:
         """Whether a handler is to come, as soon as nothing is masked in the core."""
         return self.enabled and self.pending
 
+    @property
+    def set_up(self) -> bool:
+        """Whether the pin or the line has been switched on: before that an edge is no press."""
+        return self.enabled or bool(self.port.mask & self.wire.bit)
+
     # -- what comes from outside -----------------------------------------------------------------
 
     def pressed(self) -> Line:

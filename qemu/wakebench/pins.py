@@ -85,13 +85,14 @@ class Pins:
     def edge(self, pin: Pin, level: int) -> Edge:
         """Set the level outside the pin, and say what the port made of it."""
         bit = 1 << pin.number
-        raw = PORTS[pin.port] + GPIO_RIS
-        was_latched = self._qtest.read_word(raw) & bit
         changed = self._levels.get(pin, 0) != level
-        self.drive(pin, level)
-        if was_latched:
+        before, after = self._qtest.set_input_seen(
+            self._devices[pin.port], pin.number, level, PORTS[pin.port] + GPIO_RIS
+        )
+        self._levels[pin] = level
+        if before & bit:
             return Edge.MERGED if changed and self._senses(pin, level) else Edge.UNSENSED
-        return Edge.LATCHED if self._qtest.read_word(raw) & bit else Edge.UNSENSED
+        return Edge.LATCHED if after & bit else Edge.UNSENSED
 
     def _senses(self, pin: Pin, level: int) -> bool:
         state = self.port(pin)

@@ -1,14 +1,16 @@
 """A client of QEMU's gdbstub: breakpoints, registers, memory, one step, run.
 
 Only what the bench needs of the GDB remote serial protocol (GDB manual, appendix E). `target.xml`
-is read first, because without it QEMU's stub answers no single-register packet.
+is read first, because without it QEMU's stub answers no single-register packet. Commands that
+answer nothing but "OK" wait until the core goes on, or somebody asks for something: most of what
+they cost is the way there and back.
 """
 
 from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -119,24 +121,43 @@ class Area:
         return 3 if self.read_only else 4
 
 
-class Probe:
-    """Speaks to a stopped machine. Every method but `run` needs the core stopped."""
+def _nothing() -> None:
+    return None
 
-    def __init__(self, connection: socket.socket) -> None:
+
+class Probe:
+    """Speaks to a stopped machine. Every method but `run` needs the core stopped.
+
+    `before` is called before anything that depends on what was done to the machine in another way,
+    so that it has been done (Qtest.flush).
+    """
+
+    def __init__(self, connection: socket.socket, before: Callable[[], None] = _nothing) -> None:
         self._socket = connection
+        self._before = before
         self._buffer = b""
+        self._waiting: list[bytes] = []
         self._ask(b"qSupported:multiprocess-")
         if not self._ask(b"qXfer:features:read:target.xml:0,ffb").startswith((b"l", b"m")):
             raise BenchError("QEMU's gdbstub did not describe its registers")
 
     # -- packets ---------------------------------------------------------------------------------
 
-    def _send(self, *payloads: bytes) -> None:
-        packets = b"".join(b"$%s#%02x" % (p, sum(p) & 0xFF) for p in payloads)
-        try:
-            self._socket.sendall(packets)
-        except OSError as gone:
-            raise ConnectionLost from gone
+    def _send(self, *payload: bytes) -> None:
+        """Send what waits, and then this, whose answer is the caller's to receive."""
+        self._before()
+        waiting, self._waiting = self._waiting, []
+        packets = [*waiting, *payload]
+        for at in range(0, len(packets), MOST_AT_ONCE):
+            some = packets[at : at + MOST_AT_ONCE]
+            try:
+                self._socket.sendall(b"".join(b"$%s#%02x" % (p, sum(p) & 0xFF) for p in some))
+            except OSError as gone:
+                raise ConnectionLost from gone
+            for each in waiting[at : at + MOST_AT_ONCE]:
+                answer = self._answer(each)
+                if answer != b"OK":
+                    raise BenchError(f"the gdbstub refused {each[:20]!r}: {answer[:20]!r}")
 
     def _receive(self, timeout_s: float) -> bytes:
         """The next packet's payload. Raises TimeoutError, ConnectionLost."""
@@ -168,18 +189,12 @@ class Probe:
         except TimeoutError as late:
             raise BenchError(f"the gdbstub did not answer {payload[:20]!r}") from late
 
-    def _command(self, payload: bytes) -> None:
-        self._commands([payload])
+    def _command(self, *payloads: bytes) -> None:
+        self._waiting += payloads
 
-    def _commands(self, payloads: Sequence[bytes]) -> None:
-        """Send all at once: most of what a command costs is the way there and back."""
-        for at in range(0, len(payloads), MOST_AT_ONCE):
-            some = payloads[at : at + MOST_AT_ONCE]
-            self._send(*some)
-            for payload in some:
-                answer = self._answer(payload)
-                if answer != b"OK":
-                    raise BenchError(f"the gdbstub refused {payload[:20]!r}: {answer[:20]!r}")
+    def flush(self) -> None:
+        """Have everything done that waits."""
+        self._send()
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -228,11 +243,11 @@ class Probe:
 
     def add_breakpoint(self, *addresses: int) -> None:
         """Stop before the instruction at each of `addresses` executes."""
-        self._commands([b"Z0,%x,2" % address for address in addresses])
+        self._command(*(b"Z0,%x,2" % address for address in addresses))
 
     def remove_breakpoint(self, *addresses: int) -> None:
         """Undo `add_breakpoint`."""
-        self._commands([b"z0,%x,2" % address for address in addresses])
+        self._command(*(b"z0,%x,2" % address for address in addresses))
 
     def add_write_watch(self, address: int) -> None:
         """Stop when the word at `address` is written; on a device, before the write."""

@@ -214,8 +214,8 @@ class Sweep:
 
     def _connect(self) -> None:
         """Take hold of the machine, once it has come up."""
-        self._probe = Probe(self._machine.connection("gdb"))
         self._qtest = Qtest(self._machine.connection("qtest"))
+        self._probe = Probe(self._machine.connection("gdb"), self._qtest.flush)
         self._machine.give_way(self._number)
         Pins(self._probe, self._qtest).idle()
         for address, kind in self._image.instruction_sites.items():

@@ -197,6 +197,14 @@ class Walker:
         return is_entry(self.here, self._entries) and self.here.exception == self.wire.exception
 
     @property
+    def handler_ahead(self) -> bool:
+        """Whether the button's handler comes in what is left of the record."""
+        return any(
+            line.exception == self.wire.exception and is_entry(line, self._entries)
+            for line in self._record[self._at :]
+        )
+
+    @property
     def masked(self) -> bool:
         """Whether the button's interrupt would have to wait here, whatever the NVIC says."""
         return self.masks.hold(self.line.priority) or self.here.exception != 0

@@ -93,6 +93,7 @@ class Bare:
 
     def _set(self, level: int) -> None:
         self._qtest.set_input(self._device, self._pin.number, level)
+        self._qtest.flush()
 
     def wait_ready(self) -> None:
         """Until the program has unmasked the button's interrupt, the last thing it sets up."""
