@@ -35,6 +35,9 @@ class Spec:
     levels: bool = False
     """Whether the check looks at more than MAIN_LEVEL. Where no such check was run, the program is
     not built at the other levels, or the report does not tell of it."""
+    explores: bool = False
+    """Whether the check rests on the exploration of the program. One lane runs all of these, so
+    that the program is explored once."""
 
 
 class Finding(Exception):
@@ -91,13 +94,16 @@ def check(
     mode: str = "",
     *,
     levels: bool = False,
+    explores: bool = False,
 ) -> Callable[[F], F]:
     """Mark a function as a check; see Spec."""
 
     def mark(function: F) -> F:
         named: _Named = function
         identifier = named.__name__.removeprefix(PREFIX).replace("_", "-")
-        vars(function)[_SPEC] = Spec(identifier, title, points, tuple(needs), mode, levels)
+        vars(function)[_SPEC] = Spec(
+            identifier, title, points, tuple(needs), mode, levels, explores
+        )
         return function
 
     return mark

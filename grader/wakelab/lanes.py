@@ -1,5 +1,5 @@
 """A grading on two cores: the checks from the first to the last here, from the last to the first in
-a second process, until the two meet.
+a second process, until the two meet. Those that explore the program belong to one of the two.
 
 A check's verdict and trace do not depend on which checks ran before it: each begins with a reset.
 So it does not matter who runs it. What may be skipped because an earlier check failed is not known
@@ -27,6 +27,9 @@ from wakelab.work import LaterSubject, Work
 if TYPE_CHECKING:
     from wakelab.plugin import ChecksPlugin
     from wakelab.report import CheckResult
+
+_FIRST, _SECOND = b"1", b"2"
+"""The lanes, as they sign their claims."""
 
 
 def can_have_two() -> bool:
@@ -67,7 +70,7 @@ class SecondLane:
 
     def claim(self, position: int) -> bool:
         """Whether the check at this position is the first lane's to run; then nobody else does."""
-        return self._claims.claim(position)
+        return self._claims.claim(position, _FIRST)
 
     def finish(self, plugin: ChecksPlugin, subject: LaterSubject) -> None:
         """Add to the first lane's results those of the second. What it owes, because it has died,
@@ -89,7 +92,7 @@ class SecondLane:
 
 
 class _Claims:
-    """Who runs which check: a byte for each, in a file without a name.
+    """Who runs which check: a byte for each, the lane's, in a file without a name.
 
     The lock is the kernel's (fcntl(2)): it goes with a process that dies while it holds it.
     """
@@ -97,20 +100,17 @@ class _Claims:
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (closed in close())
 
-    def claim(self, position: int) -> bool:
-        """Take a check, unless it is taken."""
+    def claim(self, position: int, lane: bytes) -> bool:
+        """Take a check for a lane, unless the other one has it: is it this lane's?"""
         fcntl.lockf(self._file, fcntl.LOCK_EX)
         try:
-            if self.is_taken(position):
-                return False
-            os.pwrite(self._file.fileno(), b"x", position)
+            holder = os.pread(self._file.fileno(), 1, position)
+            if holder in (_FIRST, _SECOND):
+                return holder == lane
+            os.pwrite(self._file.fileno(), lane, position)
             return True
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN)
-
-    def is_taken(self, position: int) -> bool:
-        """Whether somebody has claimed the check."""
-        return os.pread(self._file.fileno(), 1, position) == b"x"
 
     def close(self) -> None:
         """Free the file; in the other process it stays."""
@@ -131,6 +131,7 @@ def _be_second(
     stay_on_core(parent)
     with LaterSubject(work, build) as subject:
         try:
-            work.run(subject, Lane(claims.claim, backwards=True, tell=connection.send))
+            claim = partial(claims.claim, lane=_SECOND)
+            work.run(subject, Lane(claim, backwards=True, tell=connection.send))
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending the machines is under way

@@ -124,6 +124,32 @@ def press_and_judge(test: PressTest, moment: Moment, *, again: bool) -> None:
         raise _lost(test, moment, finding, why, pressed_at) from finding
 
 
+def dead_after(test: PressTest, moment: Moment | None) -> Finding:
+    """No press is answered any more, since one at `moment`, if there was any."""
+    when = f"since one {tell_moment(test, moment)}" if moment else "although the first one was"
+    return Finding(
+        Verdict.LOST_WAKE,
+        "every press to be answered",
+        f"a press is not answered {when}",
+        why="That press left something behind, a state or a mask, from which the program does not"
+        " come back.",
+        hint="What does each step leave behind when the press comes right after it?",
+        diagnosis=Mistake.DEAD_AFTERWARDS,
+    )
+
+
+def expect_alive(test: PressTest, moment: Moment) -> None:
+    """After a press at `moment` that was answered: one more is answered, too."""
+    try:
+        test.release()
+        test.press()
+        test.compare("pressed once more")
+    except Finding as finding:
+        if test.lines >= test.presses:
+            raise
+        raise dead_after(test, moment) from finding
+
+
 def _leaves_open(test: PressTest) -> bool:
     """Whether the handler that is at work returns with the pin unmasked."""
     board = test.board

@@ -25,6 +25,10 @@ from wakelab.report import CheckResult, Verdict
 from wakelab.subject import Subject
 
 
+def _explores(spec: Spec | None) -> bool:
+    return spec is not None and spec.explores
+
+
 def _everything(_: int) -> bool:
     return True
 
@@ -38,7 +42,8 @@ class Lane:
     """Which of the checks a process runs.
 
     claim       asked before a check, by its position from 0: is it this lane's?
-    backwards   from the last check to the first, without a look at what a check needs
+    backwards   the checks that explore first, then the others from the last to the first; without
+                a look at what a check needs
     tell        is told each result
     """
 
@@ -107,6 +112,7 @@ class ChecksPlugin:
         self.specs = [self._plan.applied(spec) for spec in specs if spec is not None]
         if self._lane.backwards:
             items.reverse()
+            items.sort(key=lambda item: not _explores(spec_of(getattr(item, "obj", None))))
 
     def _wanted(self, spec: Spec | None) -> bool:
         return spec is None or not spec.mode or spec.mode in self._modes
@@ -133,10 +139,10 @@ class ChecksPlugin:
         if marked is None:
             return (yield)
         spec = self._plan.applied(marked)
-        if not self._lane.claim(self.specs.index(spec)):
+        if not self._lane.claim(self._position(spec)):
             pyfuncitem.obj = _nothing
             return (yield)
-        missing = "" if self._lane.backwards else self._missing(spec)
+        missing = "" if self._lane.backwards else self._failed_before(spec)
         if missing:
             self._keep(self._skipped(spec, missing))
             pyfuncitem.obj = _nothing
@@ -180,12 +186,24 @@ class ChecksPlugin:
 
         return run
 
+    def _position(self, spec: Spec) -> int:
+        """Of the check; of all that explore, which are claimed together, that of the first."""
+        if spec.explores:
+            return next(at for at, each in enumerate(self.specs) if each.explores)
+        return self.specs.index(spec)
+
     def _missing(self, spec: Spec) -> str:
         """The title of the first need that did not pass, or empty."""
         for need in spec.needs:
             result = self._by_id.get(need)
             if result is None or result.verdict is not Verdict.PASS:
                 return result.title if result else need
+        return ""
+
+    def _failed_before(self, spec: Spec) -> str:
+        """The same, as far as is known: another lane may be at a need just now."""
+        if self._lane.claim is _everything or all(need in self._by_id for need in spec.needs):
+            return self._missing(spec)
         return ""
 
     def _keep(self, result: CheckResult) -> None:

@@ -15,7 +15,7 @@ from wakebench.sweep import INTERRUPTS, TICK, Place
 from wakebench.sweep import Moment as At
 from wakelab.checking import Finding, counted
 from wakelab.errors import UserError
-from wakelab.moments import Moment, press_and_judge
+from wakelab.moments import Moment, expect_alive, press_and_judge
 from wakelab.press import PressTest, is_ready
 from wakelab.report import Verdict
 from wakelab.subject import Subject
@@ -105,6 +105,7 @@ def play(schedule: Schedule, subject: Subject) -> Finding | None:
             strikes.release(test.button)
             moment = _moment(test, start)
             press_and_judge(test, moment, again=len(schedule.places) > 1)
+            expect_alive(test, moment)
     except Ended as ended:
         return test.explain(ended)
     except Finding as finding:

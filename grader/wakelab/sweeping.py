@@ -168,7 +168,7 @@ class Search:
         failing = [(p.place,) for p in found if p.outcome is not Outcome.OK]
         count = len(found) // len(self._interrupts)
         statement = f"{count} boundaries, all explored{self._said()}"
-        return self._swept([], failing, statement, self._took)
+        return self._swept([], failing, statement, self._took, 1)
 
     def placements(self) -> list[Placement]:
         """Every placement of one strike, and how it ended."""
@@ -202,7 +202,7 @@ class Search:
         results = list(_later(self._sweeps, tasks, progress))
         whole = f"{len(self._found[''])} boundaries, all explored, two at a time{self._said()}"
         statement = whole if every else reduction.statement() + self._selection()
-        swept = self._swept(_tried(results), _failing(results), statement, took)
+        swept = self._swept(_tried(results), _failing(results), statement, took, 2)
         return replace(swept, masked=tuple(explored.masked_device_places()))
 
     def _all_pairs(self) -> list[_Task]:
@@ -288,6 +288,7 @@ class Search:
         failing: Sequence[tuple[Place, ...]],
         statement: str,
         took: _Took | None,
+        presses: int,
     ) -> Swept:
         assert took is not None
         seen = self._explored()
@@ -303,7 +304,7 @@ class Search:
             seconds=took.seconds,
             processor_s=took.processor_s,
             coverage=min(met, default=0.0),
-            outside=seen.failing[:SHOWN],
+            outside=tuple(places for places in seen.failing if len(places) <= presses)[:SHOWN],
         )
 
 
@@ -368,7 +369,8 @@ def _anonymous(found: Sequence[Placement]) -> list[Placement]:
 
 
 def sweep_singles(subject: Subject, levels: Sequence[str]) -> list[Swept]:
-    """One press at every boundary, at several levels at once. Raises SweepError."""
+    """One press at every boundary, at several levels at once; and from outside at one boundary of
+    each class. Raises SweepError."""
     with ExitStack() as stack:
         searches = [
             stack.enter_context(

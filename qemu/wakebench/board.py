@@ -221,10 +221,13 @@ class Board:
 
     @contextmanager
     def untraced(self) -> Iterator[None]:
-        """For who does not read the trace: the functions of `points` are not written down, and the
-        core does not stop for them. Begin and end it before a reset."""
+        """For who does not read the trace: neither the functions of `points` are written down, nor
+        handlers, nor a restart, and the core does not stop for them. Faults and interrupts without
+        a handler still end a run. Begin and end it before a reset."""
         traced, self._traced = self._traced, {}
-        spared = traced.keys() - self._entries - self.image.sites.keys() - {self._reset_handler}
+        faults = {at for number, at in self._handlers.items() if number in FAULTS}
+        spared = traced.keys() | self._entries | {self._reset_handler}
+        spared -= faults | {self.image.default_handler} | self.image.sites.keys()
         self._core.unfix_breakpoints(spared)
         try:
             yield
@@ -587,8 +590,10 @@ class Board:
         self._check_ended()
         self._injected = False
         self._unexecuted.discard(self._key())  # its return to here is news
+        self._core.breakpoint(*self._entries)
         self._go_once()
         self._observe()
+        self._core.remove_breakpoint(*self._entries)
         if not self._entering():
             raise Unmet("the pending interrupt's handler", self.image.name_at(self._here.pc))
         return self._here
@@ -760,7 +765,9 @@ class Board:
         """
         while True:
             if self._key() in self._unexecuted and not self._injected:
-                self._step_over()
+                if self._core.has_breakpoint(self._here.pc):
+                    self._step_over()
+                self._unexecuted.discard(self._key())
             self._injected = False
             self._go_once()
             if self._key() not in self._unexecuted:

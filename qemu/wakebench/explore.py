@@ -14,8 +14,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from wakebench.board import Board, Ended, Ending, Unmet
+from wakebench.answers import Answers, expect_no_trespass
+from wakebench.board import Board, Ended, Unmet
 from wakebench.decode import Decoder, Masks
 from wakebench.errors import BenchError
 from wakebench.exceptions import FIRST_IRQ
@@ -29,10 +31,9 @@ from wakebench.footprint import (
     WindowTrace,
     is_dependent,
 )
-from wakebench.line import ISER, Line, line_of, wire_of
-from wakebench.pins import Edge
+from wakebench.line import ISER, Line, wire_of
+from wakebench.probe import Registers
 from wakebench.sweep import SEEN_OF_IT, Moment, Place, priority_register
-from wakebench.trace import Kind
 from wakebench.walk import Bytes, HandlerRun, Prospect, Walker
 
 RUNS = 400
@@ -46,17 +47,9 @@ def trace_window(
 ) -> WindowTrace:
     """Reset, run to the first time at `start`, and watch every instruction from there to the first
     sleep. Raises TraceError where there is none."""
-    _go_to_window(board, start)
     wire, known = wire_of(button), decoder or Decoder(board.image)
+    Answers(board, start, wire, "").begin()
     return _to_sleep(Walker(board, known, wire, Masks(board.primask())))
-
-
-def _go_to_window(board: Board, start: int) -> None:
-    board.reset()
-    try:
-        board.wait_address(start)
-    except (Ended, Unmet) as never:
-        raise TraceError(f"the program does not come to the window: {never}") from never
 
 
 def _to_sleep(walker: Walker, step: Callable[[Walker], Step] = Walker.step) -> WindowTrace:
@@ -69,6 +62,7 @@ def _to_sleep(walker: Walker, step: Callable[[Walker], Step] = Walker.step) -> W
                 raise TraceError("an interrupt comes before anybody has pressed")
             steps.append(step(walker))
     except (Ended, Unmet) as ended:
+        expect_no_trespass(ended)
         raise TraceError(f"the program does not come to a sleep: {ended}") from ended
     walker.check()
     return WindowTrace(tuple(steps), walker.sleep(), walker.wire.button)
@@ -92,6 +86,20 @@ class _Later:
 
 
 @dataclass(frozen=True)
+class _Second:
+    """A place for a second press, in a state that no other run has come to: `here` are the core's
+    registers there; in thread mode `step` comes next, and a press `calls` a handler at once or, if
+    not, at least `changes` the line. `told`: the handler that is under way has told the task."""
+
+    presses: _Presses
+    here: Registers
+    step: Step | None = None
+    calls: bool = False
+    changes: bool = True
+    told: bool = False
+
+
+@dataclass(frozen=True)
 class _Meeting:
     """A step, and what the handler of a press before or after it would find, if it would start."""
 
@@ -103,12 +111,13 @@ class _Meeting:
 class _Explorer:
     def __init__(self, board: Board, start: int, button: str, line: str, presses: int) -> None:
         self._board, self._start, self._wire = board, start, wire_of(button)
-        self._line, self._depth = line, presses
+        self._answers = Answers(board, start, self._wire, line)
+        self._depth = presses
         self._prospects: dict[int, Prospect | None] = {}
         self._wakes: frozenset[int] = frozenset()
         self._told: tuple[int, ...] = ()
         self._failing: list[_Presses] = []
-        self._settings = Settings()
+        self._settings: Settings | None = None
         self._decoder = Decoder(board.image)
         self._seen: dict[tuple[object, ...], int] = {}
         self._ends: dict[int, object] = {}
@@ -116,10 +125,10 @@ class _Explorer:
         self._steps: set[Step] = set()
         self._footprint = Footprint()
         self._done: set[_Presses] = set()
-        self._waiting: list[_Presses] = []
         self._later: list[_Later] = []
         self._gaps: list[str] = []
         self._meetings: list[_Meeting] = []
+        self._seconds: list[_Second] = []
 
     def explore(self) -> Exploration:
         """To the fixpoint: neither footprint nor dependent instructions grow any more."""
@@ -127,11 +136,12 @@ class _Explorer:
         *_, before, asleep = window.moments()
         with self._board.untraced():
             self._run((asleep,))
-            self._look_once_more()
             self._run((before,))
             self._explore_from(window)
+            if self._depth > 1 and not self._failing:
+                self._press_twice()
         order = {place: at for at, (place, _) in enumerate(window.unmasked())}
-        self._failing.sort(key=lambda presses: order.get(presses[0], len(order)))
+        self._failing.sort(key=lambda all_: (len(all_), order.get(all_[0], len(order))))
         return Exploration(
             window,
             frozenset(self._steps),
@@ -142,11 +152,11 @@ class _Explorer:
             self._depth,
             self._told,
             tuple(self._failing),
-            self._settings,
+            self._settings or Settings(),
         )
 
     def _first_window(self) -> WindowTrace:
-        _go_to_window(self._board, self._start)
+        self._answers.begin()
         walker = self._walker(Masks(self._board.primask()))
 
         def step(walker: Walker) -> Step:
@@ -166,21 +176,8 @@ class _Explorer:
                 if len(self._done) == RUNS:
                     self._gaps.append(f"more than {RUNS} runs")
                     return
-                self._run(presses, found)
-
-    def _look_once_more(self) -> None:
-        """Where the program sleeps after its first press, and for the length of one more: a program
-        may wait for its second press before it shows what it does."""
-        board = self._board
-        try:
-            board.wait_asleep()
-            self._settings = Settings(_priorities(board), board.clock_runs)
-            board.release(self._wire.button)
-            board.press(self._wire.button)
-            board.wait_asleep()
-        except (Ended, Unmet) as problem:
-            _expect_no_trespass(problem)
-            self._gaps.append(f"a second press cannot be followed: {problem}")
+                known = self._depth == 1 and found is not None and self._knows(*found)
+                self._run(presses, partial(self._press_unseen, presses) if known else None)
 
     def _step(self, walker: Walker) -> Step:
         """One step of the task, noted."""
@@ -225,74 +222,78 @@ class _Explorer:
                 return [(later.presses, None)]
         return []
 
-    def _run(self, presses: _Presses, found: Prospect | None = None) -> None:
-        if presses in self._done:
-            return
-        self._done.add(presses)
+    def _run(self, presses: _Presses, press: Callable[[], None] | None = None) -> None:
+        """Once: `press`, or press and follow."""
+        if presses not in self._done:
+            self._done.add(presses)
+            self._try(presses, press or partial(self._press_at, presses))
+
+    def _try(self, presses: _Presses, press: Callable[[], None]) -> None:
         try:
-            if self._depth == 1 and found is not None and self._knows(*found):
-                self._press_unseen(presses)
-            else:
-                self._press_at(presses)
+            press()
         except (Ended, Unmet, TraceError) as problem:
-            _expect_no_trespass(problem)
+            expect_no_trespass(problem)
             place = presses[-1]
             self._gaps.append(f"a press at 0x{place.pc:x} cannot be followed: {problem}")
 
     def _press_at(self, presses: _Presses) -> None:
         first, *later = presses
-        _go_to_window(self._board, self._start)
-        walker = self._walker(self._go_to(first))
-        may_be_none = not walker.line.set_up
-        walker.press()
+        self._answers.begin()
+        self._answers.go_to(first)
+        walker = self._walker(Masks() if first.moment is Moment.BOUNDARY else self._sleep_masks)
+        self._answers.press(first)
+        walker.pressed()
         if later:
             self._go_to_second(walker, first, later[0])
             self._handler_of_second()
             return
-        walker.watch(self._board.wait_asleep)
-        if not (walker.whole and self._is_answered(may_be_none)):
-            self._failing.append(presses)
+        walker.watch(partial(self._judge, presses))
         if first.moment is Moment.ASLEEP and not walker.at_end:  # it has been woken
             self._steps.add(walker.step())
         self._follow(walker, first)
+        if self._settings is None:
+            self._settings = Settings(_priorities(self._board), self._board.clock_runs)
+        self._expect_alive(presses)
 
-    def _press_unseen(self, presses: _Presses) -> None:
-        """A press whose handler is known, and nothing after it is asked for: is it answered?"""
-        board, button = self._board, self._wire.button
-        _go_to_window(board, self._start)
-        self._go_to(presses[0])
-        may_be_none = not line_of(board, self._wire).set_up
-        board.release(button)
-        board.press(button)
+    def _judge(self, presses: _Presses) -> None:
+        """Run to the sleep, and see whether the presses are answered."""
         try:
-            board.wait_asleep()
+            right = self._answers.are_right()
         except (Ended, Unmet):
             self._failing.append(presses)
             raise
-        if not self._is_answered(may_be_none):
+        if not right:
             self._failing.append(presses)
 
-    def _is_answered(self, may_be_none: bool) -> bool:
-        """Whether the press has its line, and no more; docs/contributors/sweep.md has the rules.
-        `may_be_none`: nobody has asked for presses yet."""
-        if not self._line:
-            return True
-        edges = self._board.trace.of(Kind.EDGE)
-        presses = sum(e.value == 0 and e.note == Edge.LATCHED for e in edges)
-        lines = self._board.count_lines(self._line)
-        return presses - may_be_none <= lines <= presses
+    def _expect_alive(self, presses: _Presses) -> None:
+        """In the sleep after that: one more press must be answered, too."""
+        if presses in self._failing:
+            return
+        try:
+            alive = self._answers.live_on()
+        except (Ended, Unmet):
+            self._failing.append(presses)
+            raise
+        if not alive:
+            self._failing.append(presses)
 
-    def _go_to(self, place: Place) -> Masks:
-        if place.moment is Moment.ASLEEP:
-            self._board.wait_asleep()
-            return self._sleep_masks
-        if place.moment is Moment.BEFORE_SLEEP:
-            self._board.wait_before_sleep()
-            return self._sleep_masks
-        arrivals = place.nth - (place.pc == self._start)
-        for _ in range(arrivals):
-            self._board.wait_address(place.pc)
-        return Masks()
+    def _press_unseen(self, presses: _Presses) -> None:
+        """A press whose handler is known, and nothing after it is asked for."""
+        self._answers.begin()
+        self._answers.go_to(presses[0])
+        self._answers.press(presses[0])
+        self._judge(presses)
+        self._expect_alive(presses)
+
+    def _press_second(self, second: _Second) -> None:
+        first, place = second.presses
+        self._answers.begin()
+        self._answers.go_to(first)
+        self._answers.press(first)
+        self._answers.go_on_to(place, second.here)
+        self._answers.press(told=second.told)
+        self._judge(second.presses)
+        self._expect_alive(second.presses)
 
     def _follow(self, walker: Walker, first: Place) -> None:
         """To the next sleep, or to a state that is known."""
@@ -300,7 +301,9 @@ class _Explorer:
         arrivals: Counter[int] = Counter()
         while not walker.at_end:
             if walker.enters_next:
-                self._take_interrupt(walker)
+                begin = walker.passed
+                run_of_it = self._take_interrupt(walker)
+                self._seconds += self._seconds_in(walker, first, begin, run_of_it)
                 continue
             if self._depth == 1:
                 if not walker.handler_ahead:
@@ -312,12 +315,18 @@ class _Explorer:
                 self._ends_as(walker, self._seen[state])
                 return
             self._seen[state] = run
-            pc = walker.here.pc
-            arrivals[pc] += 1
-            self._consider_second(walker, first, Place(pc, Moment.BOUNDARY, arrivals[pc]))
-            self._step(walker)
+            here = walker.here
+            arrivals[here.pc] += 1
+            place = Place(here.pc, Moment.BOUNDARY, arrivals[here.pc])
+            calls = self._consider_second(walker, first, place)
+            changes = walker.line.pressed() != walker.line
+            step = self._step(walker)
+            self._seconds.append(_Second((first, place), here, step, calls, changes))
         walker.check()
         self._ends[run] = walker.machine()
+        sleeps = (Moment.BEFORE_SLEEP, Moment.ASLEEP)
+        ends = [Place(walker.here.pc, moment, 1) for moment in sleeps]
+        self._seconds += [_Second((first, place), walker.here) for place in ends]
 
     def _ends_as(self, walker: Walker, run: int) -> None:
         """From a known state on the machine has done what it did in that earlier run, if it was let
@@ -325,23 +334,54 @@ class _Explorer:
         if walker.whole and run in self._ends and walker.machine() != self._ends[run]:
             raise BenchError("the same run came to another end: the machine is not exact")
 
-    def _take_interrupt(self, walker: Walker) -> None:
+    def _take_interrupt(self, walker: Walker) -> HandlerRun:
         known = self._knows(walker.memory.bytes, walker.line.entered())
         if known:
             walker.pass_handler(known)
-            return
+            return known
         steps, run = walker.handler()
         if not self._handlers:
             self._told = _told(run.path, self._wakes)
         self._handlers.append(run)
         self._steps.update(steps)
         self._footprint = self._footprint.with_steps(steps)
+        return run
 
-    def _consider_second(self, walker: Walker, first: Place, here: Place) -> None:
-        """A second press here would start a handler: has it been seen to do the same before?"""
+    def _consider_second(self, walker: Walker, first: Place, here: Place) -> bool:
+        """Would a second press here start a handler? If it has not been seen to do the same before,
+        it will be."""
         found = walker.prospect()
         if found is not None and not self._knows(*found):
             self._later.append(_Later((first, here), *found))
+        return found is not None
+
+    def _press_twice(self) -> None:
+        """Press a second time in each state in which it matters."""
+        matter = list(filter(self._matters, self._seconds))
+        if len(matter) > RUNS:
+            self._gaps.append(f"more than {RUNS} second presses")
+        for second in matter[:RUNS]:
+            self._try(second.presses, partial(self._press_second, second))
+
+    def _seconds_in(
+        self, walker: Walker, first: Place, begin: int, run: HandlerRun
+    ) -> Iterator[_Second]:
+        """Where a second press may matter in a handler's run that begins there in the record."""
+        for at, changes in run.looks:
+            here, nth = walker.arrival(begin + at)
+            place = Place(here.pc, Moment.BOUNDARY, nth)
+            told = here.pc in self._told
+            yield _Second((first, place), here, changes=changes, told=told)
+
+    def _matters(self, second: _Second) -> bool:
+        """A press that starts no handler changes the line, and nothing else: only who touches
+        devices, or sleeps, can tell whether it has come."""
+        step = second.step
+        if step is None:
+            return second.changes or second.told
+        if second.calls:
+            return is_dependent(step, self._footprint)
+        return second.changes and step.touches_device
 
     def _knows(self, memory: Bytes, line: Line) -> HandlerRun | None:
         """A run that a handler which starts now will repeat."""
@@ -359,7 +399,8 @@ class _Explorer:
 
     def _handler_of_second(self) -> None:
         walker = self._walker(Masks())
-        walker.press()
+        self._answers.press()
+        walker.pressed()
         walker.watch(lambda: _let_handler_run(self._board))
         if not walker.enters_next:
             raise TraceError("its handler does not start")
@@ -392,12 +433,6 @@ def _priorities(board: Board) -> dict[int, int]:
         exception: board.read_word(address) >> shift & 0xFF
         for exception, (address, shift) in registers.items()
     }
-
-
-def _expect_no_trespass(problem: Exception) -> None:
-    """A program that uses what is the sweep's is no longer looked at."""
-    if isinstance(problem, Ended) and problem.ending is Ending.TRESPASS:
-        raise TraceError(f"the program uses {problem.detail}") from problem
 
 
 def explore(board: Board, start: int, button: str, line: str = "", presses: int = 2) -> Exploration:

@@ -116,13 +116,16 @@ class _Memory:
 class HandlerRun:
     """A run of a handler is decided by what it reads: `line` is the state that it found, `needs`
     are the bytes that it read before it wrote them, `left` those that it wrote (address from SRAM
-    on, value). `path`: its instructions; `after`: line and masks when it has returned."""
+    on, value). `path`: its instructions; `looks`: which of them touch a device, as numbers in the
+    path, and the last one, and for each whether the line would be another if a press came before
+    it; `after`: line and masks when it has returned."""
 
     line: Line
     needs: Mapping[int, int]
     left: Mapping[int, int]
     footprint: Footprint
     path: tuple[int, ...]
+    looks: tuple[tuple[int, bool], ...]
     after: tuple[Line, Masks]
 
     def again(self, memory: Bytes, line: Line) -> bool:
@@ -154,10 +157,8 @@ class Walker:
         self.line = line_of(self.board, self.wire)
         self._pressed: tuple[Line, Line | None] = self.line.entered(), None
 
-    def press(self) -> None:
-        """A press, as the sweep makes it: the button comes up first."""
-        self.board.release(self.wire.button)
-        self.board.press(self.wire.button)
+    def pressed(self) -> None:
+        """Somebody has pressed."""
         self.line = line_of(self.board, self.wire)
 
     def watch(self, run: Callable[[], object]) -> None:
@@ -176,6 +177,16 @@ class Walker:
     def here(self) -> Registers:
         """The registers before the next instruction."""
         return self._record[self._at]
+
+    @property
+    def passed(self) -> int:
+        """How many lines of the record lie behind."""
+        return self._at
+
+    def arrival(self, at: int) -> tuple[Registers, int]:
+        """A line of the record, and how many times the core has come to its instruction by then."""
+        line = self._record[at]
+        return line, sum(before.pc == line.pc for before in self._record[: at + 1])
 
     @property
     def at_end(self) -> bool:
@@ -271,9 +282,12 @@ class Walker:
         back, begin = self._return(), self._at
         found, line = self.memory.copy(), self.line.entered()
         self.line = line
-        lowest, steps = self.here.sp, []
+        lowest, steps, looks = self.here.sp, [], []
         while self._at < back:
+            before = self.line
             steps.append(self.step())
+            if steps[-1].touches_device or self._at == back:
+                looks.append((len(steps) - 1, before.pressed() != before))
             lowest = min(lowest, self.here.sp)
         own = range(lowest, self.here.sp)
         shared = [replace(s, accesses=_outside(s.accesses, own)) for s in steps]
@@ -283,7 +297,8 @@ class Walker:
         self.line = self.line.left()
         after = self.line, self.masks
         touched = Footprint().with_steps(shared)
-        return shared, HandlerRun(line, needs, left, touched, self._path(begin, back), after)
+        path = self._path(begin, back)
+        return shared, HandlerRun(line, needs, left, touched, path, tuple(looks), after)
 
     def pass_handler(self, known: HandlerRun) -> None:
         """The same without looking at its instructions, which are known."""

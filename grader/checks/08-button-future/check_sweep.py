@@ -18,20 +18,23 @@ from wakelab.sweeping import Search, Swept, schedules, sweep_singles
 
 @check(
     "A press before every instruction",
-    points=10,
+    points=7,
     needs=["first-wait", "two-quick"],
     mode="singles",
-    levels=True,
+    explores=True,
 )
 def check_singles(subject: Subject) -> None:
-    """One press at every instruction boundary of the wait, at every optimisation level."""
-    subject.complete()
-    for swept in sweep_singles(subject, subject.levels):
+    """One press at every instruction boundary of the wait."""
+    for swept in sweep_singles(subject, [MAIN_LEVEL]):
         _expect_nothing(subject, swept)
 
 
 @check(
-    "What it shares with the interrupt is protected", points=5, needs=["singles"], mode="singles"
+    "What it shares with the interrupt is protected",
+    points=5,
+    needs=["singles"],
+    mode="singles",
+    explores=True,
 )
 def check_sharing(subject: Subject) -> None:
     """No object that both the interrupt and the task touch is left without protection."""
@@ -40,7 +43,13 @@ def check_sharing(subject: Subject) -> None:
         raise finding_of(found, subject, MAIN_LEVEL)
 
 
-@check("Two presses, before any two instructions", points=5, needs=["singles"], mode="pairs")
+@check(
+    "Two presses, before any two instructions",
+    points=5,
+    needs=["singles"],
+    mode="pairs",
+    explores=True,
+)
 def check_pairs(subject: Subject) -> None:
     """Two presses, each at every boundary that matters of the wait and of all that follows."""
     with Search(subject, MAIN_LEVEL, machines=1) as search:
@@ -58,12 +67,29 @@ def check_pairs(subject: Subject) -> None:
             raise explain(schedule, finding, subject)
 
 
-@check("Three presses, at selected places", points=0, needs=["pairs"], mode="triples")
+@check(
+    "Three presses, at selected places", points=0, needs=["pairs"], mode="triples", explores=True
+)
 def check_triples(subject: Subject) -> None:
     """Three presses, where something that a handler touches is about to happen."""
     with Search(subject, MAIN_LEVEL, machines=1) as search:
         swept = search.triples()
     _expect_nothing(subject, swept)
+
+
+@check(
+    "A press before every instruction at -O0, -O2 and -Os",
+    points=3,
+    needs=["singles", "levels"],
+    mode="singles",
+    levels=True,
+)
+def check_singles_levels(subject: Subject) -> None:
+    """One press at every instruction boundary of the wait, at the other optimisation levels."""
+    subject.complete()
+    others = [level for level in subject.levels if level != MAIN_LEVEL]
+    for swept in sweep_singles(subject, others):
+        _expect_nothing(subject, swept)
 
 
 def _expect_nothing(subject: Subject, swept: Swept) -> None:

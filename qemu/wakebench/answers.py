@@ -1,0 +1,115 @@
+"""Does each press get its line? Presses at exact places of a window, from outside, at full speed;
+docs/contributors/sweep.md has the rules by which a press counts.
+"""
+
+from __future__ import annotations
+
+from wakebench.board import Board, Ended, Ending, Unmet
+from wakebench.footprint import TraceError
+from wakebench.line import Wire, line_of
+from wakebench.pins import Edge
+from wakebench.probe import Registers
+from wakebench.sweep import Moment, Place
+from wakebench.trace import Kind
+
+
+def expect_no_trespass(problem: Exception) -> None:
+    """Raises TraceError for a program that has ended because it uses what is the sweep's."""
+    if isinstance(problem, Ended) and problem.ending is Ending.TRESPASS:
+        raise TraceError(f"the program uses {problem.detail}") from problem
+
+
+class Answers:
+    """Runs on one board, each from `begin` to `are_right`."""
+
+    def __init__(self, board: Board, start: int, wire: Wire, line: str) -> None:
+        """start: where the window begins; line: what a press owes."""
+        self._board, self._start, self._wire, self._line = board, start, wire, line
+        self._before_set_up: dict[Place, bool] = {}
+        self._early = 0
+        self._swallowed = 0
+        self._alive: set[tuple[object, ...]] = set()
+        """States of the machine in the sleep from which one more press is answered."""
+
+    def begin(self) -> None:
+        """Reset, and run to the window. Raises TraceError where the program does not come there."""
+        self._board.reset()
+        self._early = self._swallowed = 0
+        try:
+            self._board.wait_address(self._start)
+        except (Ended, Unmet) as never:
+            expect_no_trespass(never)
+            raise TraceError(f"the program does not come to the window: {never}") from never
+
+    def go_to(self, place: Place) -> None:
+        """From the window's start to the place of the first press."""
+        if not self._is_at_sleep(place):
+            for _ in range(place.nth - (place.pc == self._start)):
+                self._board.wait_address(place.pc)
+
+    def go_on_to(self, place: Place, here: Registers) -> None:
+        """From the first press to the place of the second, where the core's registers are `here`.
+        Raises TraceError where the program does not come there."""
+        if self._is_at_sleep(place):
+            return
+        for _ in range(place.nth + 1):
+            self._board.wait_address(place.pc, awake=True)
+            if self._board.registers.values == here.values:
+                return
+        raise TraceError("the program does not come there again as it did")
+
+    def _is_at_sleep(self, place: Place) -> bool:
+        if place.moment is Moment.ASLEEP:
+            self._board.wait_asleep()
+        elif place.moment is Moment.BEFORE_SLEEP:
+            self._board.wait_before_sleep()
+        return place.moment is not Moment.BOUNDARY
+
+    def press(self, first: Place | None = None, *, told: bool = False) -> None:
+        """The button comes up, and is pressed. `first`: where, if this is the run's first press.
+        `told`: the handler is under way and has told the task, so that an edge which merges with
+        the one before it is a press that will be lost."""
+        if first is not None:
+            if first not in self._before_set_up:
+                self._before_set_up[first] = not line_of(self._board, self._wire).set_up
+            self._early += self._before_set_up[first]
+        self._board.release(self._wire.button)
+        edge = self._board.press(self._wire.button)
+        self._swallowed += told and edge is Edge.MERGED
+
+    def are_right(self) -> bool:
+        """Run to the sleep: has each press its line, which no handler has printed, and no more?
+        Raises Ended, Unmet."""
+        self._board.wait_asleep()
+        if any(line.exception for line in self._board.trace.of(Kind.LINE)):
+            return False
+        edges = self._board.trace.of(Kind.EDGE)
+        presses = sum(e.value == 0 and e.note == Edge.LATCHED for e in edges) + self._swallowed
+        lines = self._board.count_lines(self._line)
+        return not self._line or presses - self._early <= lines <= presses
+
+    def live_on(self) -> bool:
+        """In the sleep after a run that was right: will one more press be answered? Raises Ended,
+        Unmet."""
+        state = self._state()
+        if state in self._alive or not self._line:
+            return True
+        before = self._board.count_lines(self._line)
+        self.press()
+        self._board.wait_asleep()
+        if self._board.count_lines(self._line) != before + 1:
+            return False
+        self._alive.add(state)
+        return True
+
+    def _state(self) -> tuple[object, ...]:
+        """All that decides about what a press does, as far as the bench knows."""
+        board, here = self._board, self._board.registers
+        start, end = (board.image.value(name) for name in ("__data_start__", "__bss_end__"))
+        stack = board.image.value("__stack_end__") - here.sp
+        return (
+            here.values,
+            line_of(board, self._wire),
+            board.read_memory(start, end - start),
+            board.read_memory(here.sp, stack) if stack > 0 else None,
+        )
