@@ -148,6 +148,13 @@ def _console() -> Console:
     return Console(highlight=False, soft_wrap=False)
 
 
+def _import_what_shows_a_report() -> None:
+    """It takes a while, and there is time while a grading waits."""
+    import junitparser  # noqa: F401
+    import rich.console
+    import rich.text  # noqa: F401
+
+
 def _grade(options: argparse.Namespace) -> int:
     from wakelab.formats.registry import convert, format_named, require_variables
     from wakelab.grade import grade
@@ -165,7 +172,10 @@ def _grade(options: argparse.Namespace) -> int:
     folder = options.submission or lab.directory
     points = points_of(options.points)
     confinement = confinement_of(root, folder, options)
-    report = grade(root, lab, folder, confinement, tuple(options.sweep), points)
+    report = grade(
+        *(root, lab, folder, confinement, tuple(options.sweep), points),
+        meanwhile=_import_what_shows_a_report,
+    )
     shown = report if options.show_hidden else as_the_student_sees(report)
     render_report(shown, _console())
     out = options.out or root / "build" / "reports" / lab.number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import platform
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,6 +26,10 @@ from wakelab.toolchain import find_toolchain
 from wakelab.work import LaterSubject, Work
 
 
+def _nothing() -> None:
+    return None
+
+
 def grade(
     root: Path,
     lab: Lab,
@@ -33,11 +37,20 @@ def grade(
     confinement: Confinement,
     modes: Collection[str] = (),
     points: PointsPlan = NO_CHANGES,
+    *,
+    meanwhile: Callable[[], object] = _nothing,
 ) -> Report:
     """Grade the submission in folder `path`, in a hurry; see `grade_submission`."""
-    submission = collect(lab, path)
-    two_lanes = can_have_two()
-    return grade_submission(root, lab, submission, confinement, modes, points, two_lanes=two_lanes)
+    return grade_submission(
+        root,
+        lab,
+        collect(lab, path),
+        confinement,
+        modes,
+        points,
+        two_lanes=can_have_two(),
+        meanwhile=meanwhile,
+    )
 
 
 def grade_submission(
@@ -49,10 +62,12 @@ def grade_submission(
     points: PointsPlan = NO_CHANGES,
     *,
     two_lanes: bool = False,
+    meanwhile: Callable[[], object] = _nothing,
 ) -> Report:
     """Grade what was handed in; `modes` of the sweep come on top of the lab's own, and what an
     instructor's `points` say on top of what the lab says. With `two_lanes` on two cores, which
-    forks: not where other threads run. The report is the same.
+    forks: not where other threads run. The report is the same. `meanwhile` is done while the second
+    lane may still be at work.
 
     Raises UserError where there is nothing to grade.
     """
@@ -76,7 +91,9 @@ def grade_submission(
             owned.enter_context(on_core(second.core + 1))
         subject = owned.enter_context(LaterSubject(work, stages))
         plugin = work.run(subject, Lane(second.claim) if second else Lane())
+        graded_by = {"grader": grader_hash(root, lab), "lab": lab_hash(root, lab)}
         if second:
+            meanwhile()
             second.finish(plugin, subject)
         build = subject().whole_build() if plugin.looked_at_levels() else subject().build
         versions = {
@@ -88,8 +105,7 @@ def grade_submission(
         }
     hashes = {
         "submission": submission.sha256,
-        "grader": grader_hash(root, lab),
-        "lab": lab_hash(root, lab),
+        **graded_by,
         "points": points.sha256,
         **{f"elf-{elf.level}": elf.sha256 for elf in build.elfs},
     }
@@ -106,13 +122,18 @@ def grade_submission(
 
 
 def _import_what_checks_need() -> None:
-    """Before the second lane is forked, which then need not; meanwhile the build runs."""
-    import pytest  # noqa: F401
+    """Before the second lane is forked, which then need not; meanwhile the build runs. What is
+    imported stays: no collection of garbage need go through it, now or later, nor copy it for the
+    second lane."""
+    gc.disable()
+    try:
+        import pytest  # noqa: F401
 
-    import wakelab.plugin
-    import wakelab.subject  # noqa: F401
-
-    gc.freeze()  # no collection need go through what is imported, nor copy it for the second lane
+        import wakelab.plugin
+        import wakelab.subject  # noqa: F401
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def plan_of(lab: Lab, checks: Path, points: PointsPlan) -> PointsPlan:
