@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from wakelab.attacks import Attack, Canaries, assemble, load_attacks, misjudged
-from wakelab.confinement import NoSandbox, find_bubblewrap
 from wakelab.labs import checkout_root, load_lab
 from wakelab.report import Report, read_report
 
@@ -29,15 +28,7 @@ HOST_LIMIT_S = 200.0
 """Protects the host only."""
 
 
-def _missing() -> str:
-    try:
-        find_bubblewrap(ROOT)
-    except NoSandbox as missing:
-        return str(missing)
-    return ""
-
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(said := _missing()), reason=said)]
+pytestmark = [pytest.mark.slow, pytest.mark.needs_sandbox]
 
 KEEPER = """
 import ctypes, os, subprocess, sys, time
@@ -119,10 +110,11 @@ def tries(
     """All attacks whose tests were asked for, under way."""
     parameters = [getattr(item, "callspec", None) for item in request.session.items]
     names = {p.params["name"]: None for p in parameters if p and "name" in p.params}
+    places = tmp_path_factory.mktemp("attacks")  # here: pytest's factory is not for threads
 
     def work(attack: Attack) -> tuple[Canaries, Tried]:
-        place = tmp_path_factory.mktemp(attack.name[:20])
-        (place / "outside").mkdir()
+        place = places / attack.name
+        (place / "outside").mkdir(parents=True)
         canaries = Canaries(place / "outside")
         submission = assemble(attack, LAB, ROOT, canaries, place / "submission")
         return canaries, try_out(submission, place)

@@ -19,7 +19,7 @@ from wakebench.errors import BenchError
 from wakebench.image import Image
 from wakebench.machine import Machine, find_qemu
 from wakelab.build import Builder
-from wakelab.confinement import Confinement, NoSandbox, _is_real_root, choose, find_bubblewrap
+from wakelab.confinement import Confinement, _is_real_root, choose, find_bubblewrap
 from wakelab.labs import checkout_root, load_lab
 from wakelab.sandbox import Bubblewrap, SandboxRunner
 from wakelab.submission import collect
@@ -29,15 +29,7 @@ ROOT = checkout_root()
 LAB = load_lab(ROOT, "08")
 
 
-def _missing() -> str:
-    try:
-        find_bubblewrap(ROOT)
-    except NoSandbox as missing:
-        return str(missing)
-    return ""
-
-
-pytestmark = pytest.mark.skipif(bool(said := _missing()), reason=said)
+pytestmark = pytest.mark.needs_sandbox
 
 
 @pytest.fixture(params=["as root", "as a user"])

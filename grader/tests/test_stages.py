@@ -210,6 +210,7 @@ def test_closing_ends_a_build_and_those_after_it(tmp_path: Path, temporary: Path
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.needs_sandbox
 @pytest.mark.parametrize(
     ("number", "everybody"),
     [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGKILL, False)],
