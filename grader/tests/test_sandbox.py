@@ -114,14 +114,15 @@ def test_only_what_is_shown_for_writing_can_be_written(bubblewrap: Bubblewrap, p
     target.write_text("old")
     target.chmod(0o666)
     refused = "x /x /usr/bin/x /etc/x /dev/x"
-    private = f"/tmp/x {target}2"  # of the sandbox's own /tmp, which is gone afterwards
+    own = Path("/tmp", f"wakelab-{os.getpid()}-{bubblewrap.as_root}")
+    private = f"{own} {target}2"  # of the sandbox's own /tmp, which is gone afterwards
     script = f"for f in {target} {refused}; do echo new >$f; done; for f in {private}; do >$f; done"
     completed = run(bubblewrap, place, script, view=View((), (target,)))
     assert sum("Read-only" in line for line in said(completed)) == len(refused.split())
     assert target.read_text() == "new\n"
     assert list(target.parent.iterdir()) == [target]
     assert list(place.iterdir()) == []
-    assert not Path("/tmp/x").exists()
+    assert not own.exists()
 
 
 def test_there_is_no_network_and_no_process_of_others(bubblewrap: Bubblewrap, place: Path) -> None:
