@@ -42,6 +42,8 @@ from wakelab.sweeping import Search, told_addresses
 LEVEL = "Og"
 MAIN = "solution/08-button-future/main.c"
 WITNESS = """
+#include "semihosting.h"
+
 /* Looks at what a run before this one may have left behind: it says so with one line too many. */
 __attribute__((noinline)) static void look(void)
 {
@@ -53,6 +55,8 @@ __attribute__((noinline)) static void look(void)
     info(!looked && edge ? "Interrupt fired!" : "Interrupt!");
     looked = true;
     NVIC->ISPR[1] = bit; /* and nobody has enabled it */
+    (void)semihosting_call(SEMIHOSTING_WRITE0, (uintptr_t)"one call,\\n");
+    (void)semihosting_call(SEMIHOSTING_WRITE0, (uintptr_t)"and another behind it\\n");
 }
 
 static poll_t press_logger_poll("""
@@ -234,7 +238,10 @@ def _triples(sweep: Sweep, first: Placement, seconds: list[Placement]) -> Iterat
 def _known_mistakes(harness: Path, facts: Facts) -> Iterator[str]:
     known = facts.witness
     with Sweep(known.image, known.window, harness, find_qemu()) as sweep:
-        if any((p.lines, p.presses) != (1, 1) for p in sweep.singles()):
+        singles = sweep.singles()
+        if [p.place for p in singles] != list(known.boundaries):
+            yield "the places around calls of the host are not those of the trace"
+        if any((p.lines, p.presses) != (1, 1) for p in singles):
             yield "a run does not begin as the first one did"
         found = sweep.singles(interrupt="UP")
         last = max((at for at, p in enumerate(found) if p.outcome is not Outcome.OK), default=0)
@@ -398,6 +405,8 @@ MUTANTS = {
         "        ticks++;\n    }\n    return ticks;",
         "        ticks += 2;\n    }\n    return ticks;",
     ),
+    "strides over what comes behind a call": ("    if (run.strode) {", "    if (false) {"),
+    "takes two calls for one": (" && run.calls == run.last_calls;", ";"),
     "takes two boundaries for one": (
         "    if (pc == run.last_pc) {",
         "    if (pc / 4 == run.last_pc / 4) {",

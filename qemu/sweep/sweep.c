@@ -13,6 +13,7 @@
 
 enum { PC = 6, XPSR = 7, FRAME_WORDS = 8 };
 enum { FIRST_IRQ = 16, SYSTICK_EXCEPTION = 15 };
+enum { STRIDE = 32 }; /* ticks, to begin with: see is_behind_same_call() */
 enum { WFI_PASSES_MAX = 1000 }; /* times in a row that a WFI is passed because something is pending */
 
 enum phase { OPENING, STRIKING, SETTLING, RELIVING };
@@ -43,7 +44,11 @@ static struct {
     uint32_t lines;
     uint32_t passes;  /* of WFIs, in a row */
     uint32_t pc;      /* of this run's strike between two instructions; odd: there was none */
-    uint32_t last_pc; /* the same of the strike a tick earlier */
+    uint32_t calls;   /* of the host, since the run was saved */
+    uint32_t last_pc; /* the same two of the strike before, mostly a tick earlier */
+    uint32_t last_calls;
+    uint32_t stride;  /* ticks: see is_behind_same_call() */
+    bool strode;      /* this run's strike is a stride later than the one before, and not a tick */
     bool clock_on;    /* when the run was saved */
     bool timed;       /* the timer runs: to strike, or as the limit */
     bool over;        /* the job is done */
@@ -177,6 +182,7 @@ _Noreturn static void resume(bool idle)
     run.clock_on = counts->clock_on;
     run.phase = STRIKING;
     run.passes = 0;
+    run.calls = 0;
     sweep_tick.wanted = counts->tick_wanted;
     run.timed = true;
     saved_restore(saved, idle);
@@ -213,9 +219,36 @@ static uint32_t skip(uint32_t pc)
     return ticks;
 }
 
+/* While the harness takes a call of the host no strike comes: those that are due meanwhile, a hundred, all come at the
+ * same boundary, behind the call. So they are passed in strides. */
+static bool is_behind_same_call(uint32_t pc)
+{
+    return pc == run.last_pc && pc == sweep_job.call + 2 && run.calls == run.last_calls;
+}
+
+/* The run has come to something else. If that was by a stride, something may lie between: half of the stride is tried. */
+static void too_far(uint32_t exc_return)
+{
+    if (run.strode) {
+        run.ticks -= run.stride;
+        run.stride /= 2;
+        run.ticks += run.stride;
+        run.strode = run.stride > 1;
+        leave(exc_return, false);
+    }
+}
+
+/* Ticks to the next strike, after one at `pc` that has come at the same boundary as that before it. */
+static uint32_t go_on(uint32_t pc)
+{
+    run.strode = run.stride > 1 && is_behind_same_call(pc);
+    return run.strode ? run.stride : 1;
+}
+
 static void choose_next(uint32_t ticks)
 {
     run.last_pc = run.pc;
+    run.last_calls = run.calls;
     if (run.record.moment == SWEEP_BEFORE_SLEEP) {
         run.record.moment = SWEEP_ASLEEP; /* the same strike once more, a moment later */
     } else {
@@ -257,6 +290,7 @@ _Noreturn static void finish(enum sweep_outcome outcome, uint32_t pc, uint32_t e
         no_strike();
     }
     if (run.phase == STRIKING) { /* ended before it was struck: so will all that would be struck later */
+        too_far(exc_return);
         note_place(pc, SWEEP_BOUNDARY, exc_return != EXC_RETURN_THREAD);
         sweep_result.ended = 1;
     }
@@ -307,6 +341,7 @@ static bool is_wanted(uint32_t pc)
     if (pc == run.last_pc) {
         return false; /* the same boundary as a tick before */
     }
+    run.stride = STRIDE;
     if (pc >= (uint32_t)(uintptr_t)__sweep_flash) {
         return false; /* in tick_entry: as before the first instruction of the program's own handler */
     }
@@ -324,9 +359,12 @@ void sweep_strike(uint32_t *frame, uint32_t exc_return)
         finish(SWEEP_RUNAWAY, pc, exc_return, false);
     }
     if (varied()) {
+        if (!is_behind_same_call(pc)) {
+            too_far(exc_return);
+        }
         note_place(pc, SWEEP_BOUNDARY, nested);
         if (!is_wanted(pc)) {
-            choose_next(pc == run.last_pc ? 1 : skip(pc));
+            choose_next(pc == run.last_pc ? go_on(pc) : skip(pc));
             leave(exc_return, false);
         }
     } else if (nested) {
@@ -368,6 +406,7 @@ static bool is_press_line(const char *text)
 
 static void host_call(uint32_t *frame)
 {
+    run.calls++;
     if (frame[0] == 0x04 && is_press_line((const char *)(uintptr_t)frame[1])) {
         run.lines++;
     }
@@ -382,6 +421,7 @@ static void strike_at_sleep(uint32_t *frame, uint32_t exc_return)
     const enum sweep_moment moment =
         (enum sweep_moment)(varied() ? run.record.moment : sweep_job.moment[run.strikes]);
     if (varied()) {
+        too_far(exc_return);
         note_place(pc, moment, false);
     }
     if (moment == SWEEP_ASLEEP) {
@@ -724,6 +764,7 @@ void sweep_main(void)
     run.passes = 0;
     run.pc = 1;
     run.last_pc = 1;
+    run.strode = false;
     run.ticks = sweep_job.from;
     run.record = (struct sweep_record){.moment = SWEEP_BEFORE_SLEEP};
     if (sweep_job.open != 0) {

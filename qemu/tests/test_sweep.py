@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import Build
+from conftest import Bench, Build
 
 import wakebench.sweep
+from wakebench.explore import trace_window
 from wakebench.image import Image
 from wakebench.machine import find_qemu
 from wakebench.sweep import (
@@ -165,6 +166,24 @@ def test_what_a_press_does_to_a_program_is_its_outcome(
 ) -> None:
     found = start(build("nuisance", HOW=how)).singles()
     assert outcome in {p.outcome for p in found} <= {outcome, Outcome.OK}
+
+
+@pytest.mark.parametrize("dots", range(4))  # a call takes longer with each
+def test_nothing_is_left_out_behind_a_call_of_the_host(
+    dots: int, build: Build, bench: Bench, start: Start
+) -> None:
+    """The harness passes many strikes at once there: the sleep, and a fault, may be near."""
+    board = bench("nuisance", HOW="CALLS", DOTS=dots)
+    look = board.image.symbol("look")
+    assert look is not None
+    trace = trace_window(board, look.address, "SELECT")
+    assert [p.place for p in start(board.image).singles()] == trace.moments()
+    image = build("nuisance", HOW="CALLS_AND_FAULTS", DOTS=dots)
+    found = start(image).singles()
+    fault = found[-1].place.pc
+    assert image.flash(fault, 2) == b"\x00\xde"
+    assert [p.place.pc for p in found[-5:-1]] == [fault - 6, fault - 4, fault - 2, fault]
+    assert {p.outcome for p in found} == {Outcome.FAULT}
 
 
 def test_a_program_that_is_too_large_is_told_by_how_much(build: Build, start: Start) -> None:

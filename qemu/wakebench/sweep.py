@@ -76,6 +76,8 @@ OPENING_TICKS = 8_000_000
 OUTCOMES = 7
 OVERWRITES = "the program overwrites memory that is not its own: the sweep's"
 RESULT_WORDS = 4 + OUTCOMES + 5
+RECORD = struct.Struct("<2I4B")
+"""struct sweep_record."""
 JOB_TIMEOUT_S = 20.0
 """Protects the host only."""
 
@@ -392,15 +394,12 @@ class Sweep:
         records, ended = self._some(fixed, only, 1, interrupt, plain)
         while not ended:
             # The last one once more: by it the harness knows what meets the same boundary again.
-            last = records.pop()
-            more, ended = self._some(fixed, only, last[0], interrupt, plain)
-            if more[0] != last:
+            last = records[-RECORD.size :]
+            more, ended = self._some(fixed, only, RECORD.unpack(last)[0], interrupt, plain)
+            if not more.startswith(last):
                 raise BenchError("the sweep's runs do not repeat: the machine is not exact")
-            records += more
-        try:
-            return list(_placements(records, interrupt, self._places.setdefault(interrupt, {})))
-        except IndexError:
-            raise SweepError(OVERWRITES) from None
+            records += more[RECORD.size :]
+        return list(_placements(records, interrupt, self._places.setdefault(interrupt, {})))
 
     def _some(
         self,
@@ -409,7 +408,7 @@ class Sweep:
         ticks: int,
         interrupt: str,
         plain: Collection[int],
-    ) -> tuple[list[tuple[int, ...]], bool]:
+    ) -> tuple[bytes, bool]:
         """One job of the harness, from `ticks` on: its records, and whether nothing is left."""
         job = self._job(fixed, only, ticks, interrupt, plain)
         result = self._run(job)
@@ -425,10 +424,11 @@ class Sweep:
         if count and places != tuple(p.place.pc for p in fixed):
             raise BenchError("the sweep's fixed press came elsewhere: the machine is not exact")
         self.runs += result.runs
-        raw = self._qtest.read_block(self._symbols["sweep_records"], 12 * count) if count else b""
+        size = RECORD.size * count
+        raw = self._qtest.read_block(self._symbols["sweep_records"], size) if count else b""
         if not _tally(raw, result.counts):
             raise SweepError(OVERWRITES)
-        return list(struct.iter_unpack("<2I4B", raw)), result.ended
+        return raw, result.ended
 
     def _run(self, job: bytes) -> _Result:
         """Let the harness do a job."""
@@ -595,27 +595,28 @@ def _padded(values: Iterable[int], length: int, filler: int = UNUSED) -> list[in
     return known + [filler] * (length - len(known))
 
 
-def _tally(raw: bytes, counts: Sequence[int]) -> bool:
-    """Whether the records, as they lie in memory, are as many of each outcome."""
+def _tally(records: bytes, counts: Sequence[int]) -> bool:
+    """Whether there are as many records of each outcome."""
     found = [0] * 16
-    for byte, times in Counter(raw[7::12]).items():
+    for byte, times in Counter(records[7 :: RECORD.size]).items():
         found[byte >> 4] += times
     return found[:OUTCOMES] == list(counts)
 
 
 def _placements(
-    records: Iterable[Sequence[int]], interrupt: str, places: dict[tuple[int, int, int], Place]
+    records: bytes, interrupt: str, places: dict[tuple[int, int, int], Place]
 ) -> Iterator[Placement]:
     """Records to placements. The harness leaves out strikes that meet the same boundary again.
     `places`: made before, with the same interrupt; there are few, and tens of thousands of records.
     """
     seen: Counter[tuple[int, int]] = Counter()
-    for ticks, word, moment, lines, presses, nested in records:
+    for ticks, word, moment, lines, presses, nested in RECORD.iter_unpack(records):
         pc = word & 0x0FFF_FFFF
+        if moment >= len(MOMENTS):
+            raise SweepError(OVERWRITES)
         seen[pc, moment] += 1
         nth = seen[pc, moment]
         place = places.get((pc, moment, nth))
         if place is None:
             place = places[pc, moment, nth] = Place(pc, MOMENTS[moment], nth, interrupt)
-        outcome = ALL_OUTCOMES[word >> 28]
-        yield Placement(place, outcome, lines, presses, nested != 0, ticks)
+        yield Placement(place, ALL_OUTCOMES[word >> 28], lines, presses, nested != 0, ticks)

@@ -1,11 +1,12 @@
 /* Tells of presses, and does, when it looks for them, what makes it hard to sweep. */
 #include "buttons.h"
 #include "console.h"
+#include "semihosting.h"
 #include "sleep.h"
 
 #include <stdbool.h>
 
-enum how { NOTHING, NEVER_LOOKS, SLEEPS_FIRST, FAULTS_FIRST, FAULTS, LOOPS, MASKS, NO_STACK, VECTORS, OWN_VECTORS, TIMER, PRIORITIES, SCRIBBLES };
+enum how { NOTHING, NEVER_LOOKS, SLEEPS_FIRST, FAULTS_FIRST, FAULTS, LOOPS, MASKS, NO_STACK, VECTORS, OWN_VECTORS, TIMER, PRIORITIES, SCRIBBLES, CALLS, CALLS_AND_FAULTS };
 
 #define VTOR (*(volatile uint32_t *)0xe000ed08u)
 #ifndef AT
@@ -13,6 +14,9 @@ enum how { NOTHING, NEVER_LOOKS, SLEEPS_FIRST, FAULTS_FIRST, FAULTS, LOOPS, MASK
 #endif
 #ifndef BYTES
 #define BYTES 4
+#endif
+#ifndef DOTS
+#define DOTS 0
 #endif
 static volatile uint8_t room[BYTES];
 static volatile uint32_t moved[64] __attribute__((aligned(256)));
@@ -64,6 +68,12 @@ __attribute__((noinline)) void look(unsigned *told)
     while (*told != presses) {
         ++*told;
         info("press");
+    }
+    if (how == CALLS || how == CALLS_AND_FAULTS) {
+        (void)semihosting_call(SEMIHOSTING_WRITE0, (uintptr_t)&"...."[4 - DOTS]);
+        if (how == CALLS_AND_FAULTS) {
+            __asm__ volatile("nop\n\tnop\n\tnop\n\tudf #0");
+        }
     }
 }
 
