@@ -162,6 +162,9 @@ venv() {
 }
 
 finish() {
+    # Or the first grading would do it; and every one, where Python is told to write no bytecode.
+    .venv/bin/python -m compileall -q qemu/wakebench grader/wakelab grader/checks >>"$log" 2>&1 ||
+        say "the Python code could not be compiled ahead (see $log); gradings take a little longer."
     # The Makefile compares this with its own place: a checkout that was moved needs a new .venv.
     # shellcheck disable=SC2016 # the dollars are make's
     printf 'VENV_HOME := %s\n' "$here" | sed -e 's/[$]/$$/g' -e 's/#/\\#/g' >.venv/home.mk

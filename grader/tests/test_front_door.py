@@ -432,6 +432,16 @@ def test_the_second_set_up_installs_nothing(ready: Machine) -> None:
     assert changed <= {"ready"}
 
 
+def test_set_up_compiles_the_python_code(ready: Machine) -> None:
+    """What is imported later need not be, also where Python may not write it then."""
+    ready.write("grader/wakelab/never_run.py", "")
+    project = (ready.checkout / "pyproject.toml").read_text(encoding="utf-8")
+    ready.write("pyproject.toml", project + "# changed\n")
+    done = ready.setup(PYTHONDONTWRITEBYTECODE="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list((ready.checkout / "grader/wakelab/__pycache__").glob("never_run.*.pyc"))
+
+
 def test_make_starts_set_up_only_when_its_ingredients_changed(ready: Machine) -> None:
     assert "setup.sh" not in ready.run("make", "-n", "grade").stdout
     lock = ready.checkout / "requirements.lock"
