@@ -37,7 +37,6 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from wakebench.agreement import Comparison, first_failure
-from wakebench.board import Ended, Unmet
 from wakebench.errors import BenchError
 from wakebench.footprint import Exploration, TraceError
 from wakebench.image import Image
@@ -47,12 +46,10 @@ from wakebench.sweep import Moment, Placement, Sweep, SweepError, Window, build_
 from wakelab import build as rules
 from wakelab.build import LEVELS, MAIN_LEVEL, BuildResult, Elf
 from wakelab.labs import Lab, given_sources, load_lab
-from wakelab.press import PressTest
 from wakelab.report import Verdict
 from wakelab.running import run_checks
 from wakelab.subject import Subject
 from wakelab.submission import SourceFile, Submission
-from wakelab.sweeping import told_addresses
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -149,13 +146,16 @@ class Result:
     """Where the reduced sweep and brute force do not say the same."""
     racy: tuple[str, ...] = ()
     """What interrupt and task share without protection."""
+    outside: int | None = None
+    """The fewest presses that go wrong when they come from outside, at the places that matter; 0:
+    none do; None: they could not be followed."""
     digest: str = ""
     """Of every placement that was tried, and what came of it."""
 
     def verdict(self) -> tuple[object, ...]:
         """All that must be the same on every QEMU."""
         found = (self.killed, self.where, self.boundaries, self.runs, self.same, self.compared)
-        return (*found, self.problems, self.racy, self.digest)
+        return (*found, self.problems, self.racy, self.outside, self.digest)
 
 
 # ---- what is there to try ------------------------------------------------------------------------
@@ -333,14 +333,11 @@ def _sweep_job(job: Job, image: Image, subject: Subject) -> Result:
     result = Result(job.program.id, job.level, Killed.EQUIVALENT, qemu=job.qemu)
     if plan is None or start is None:
         return replace(result, where="not swept: no window")
-    test = PressTest(subject, subject.board())
-    try:
-        told = told_addresses(test)
-    except (Ended, Unmet):
-        told = ()
-    if test.board.clock_runs:
+    looked = _explored(subject)
+    if looked and looked.settings.clock_runs:
         return replace(result, where="not swept: its clock runs")
-    seen = _explored(subject)
+    seen = looked if looked and not looked.gaps else None
+    told = looked.told if looked else ()
     shared = racy(image, seen) if seen else ()
     result = replace(result, racy=tuple(each.sentence() for each in shared))
     window = Window(start.address, subject.button, subject.line, told, plan.limit, relive=True)
@@ -356,6 +353,7 @@ def _sweep_job(job: Job, image: Image, subject: Subject) -> Result:
                 runs=sweep.runs,
                 compared=search.compared,
                 problems=search.problems,
+                outside=min(map(len, looked.failing), default=0) if looked else None,
                 digest=search.digest.hexdigest()[:16],
             )
     except SweepError as error:
@@ -363,12 +361,11 @@ def _sweep_job(job: Job, image: Image, subject: Subject) -> Result:
 
 
 def _explored(subject: Subject) -> Exploration | None:
-    """What a press and the program do to each other, if that can be followed to the end."""
+    """What a press and the program do to each other, if that can be followed at all."""
     try:
-        seen = subject.exploration()
+        return subject.exploration()
     except (TraceError, SweepError):
         return None
-    return None if seen.gaps else seen
 
 
 class _Search:
@@ -594,6 +591,9 @@ def complaints(result: Result, expected: Killed, *, right: bool) -> list[str]:
     """What is not as it should be in a result."""
     found = [f"killed by {result.killed}, not {expected}"] if result.killed is not expected else []
     found += [f"reduced: {problem}" for problem in result.problems[:3]]
+    fewest = {Killed.EQUIVALENT: (0,), Killed.SINGLES: (1,), Killed.PAIRS: (1, 2)}.get(expected)
+    if fewest and result.outside is not None and result.outside not in fewest:
+        found.append(f"from outside {result.outside or 'no'} presses show it")
     if right:
         found += [f"false alarm: {sentence}" for sentence in result.racy]
     return found

@@ -35,9 +35,8 @@ from wakebench.sweep import (
     Window,
     build_harness,
 )
-from wakelab.press import PressTest
 from wakelab.schedule import Schedule, play
-from wakelab.sweeping import Search, told_addresses
+from wakelab.sweeping import Search
 
 LEVEL = "Og"
 MAIN = "solution/08-button-future/main.c"
@@ -137,7 +136,8 @@ def _look(
     with campaign._subject(campaign.Job(program, LEVEL, folder), elf) as subject:
         start = image.symbol(at)
         assert start is not None
-        told = told_addresses(PressTest(subject, subject.board()))
+        seen = subject.exploration()
+        told = seen.told
         window = Window(start.address, subject.button, subject.line, told, others=others)
         trace = trace_window(subject.board(), start.address, subject.button)
         played: list[tuple[Place, ...]] = []
@@ -149,7 +149,6 @@ def _look(
         losing = [
             places for places in played if play(Schedule("08", LEVEL, places), subject) is not None
         ]
-        seen = subject.exploration()
         dependent = seen.reduction.dependent
         plain = image.straight & ({step.pc for step in seen.steps} - dependent)
         moments = tuple(trace.moments())

@@ -590,10 +590,9 @@ class Board:
         self._check_ended()
         self._injected = False
         self._unexecuted.discard(self._key())  # its return to here is news
-        self._core.breakpoint(*self._entries)
-        self._go_once()
+        with self._stopping_at_handlers():
+            self._go_once()
         self._observe()
-        self._core.remove_breakpoint(*self._entries)
         if not self._entering():
             raise Unmet("the pending interrupt's handler", self.image.name_at(self._here.pc))
         return self._here
@@ -720,7 +719,8 @@ class Board:
             # nothing runs, the core is back here at once, and WFI lets it through.
             self._injected = False
             before = self._key()
-            self._go_once()
+            with self._stopping_at_handlers():
+                self._go_once()
             if self._key() != before:
                 self._observe()
                 return
@@ -751,6 +751,17 @@ class Board:
         length = min(DEAD_STACK, sp - SRAM)
         if 0 < length and sp <= SRAM + SRAM_SIZE:
             self._core.fill(sp - length, length, SRAM_PAINT)
+
+    @contextmanager
+    def _stopping_at_handlers(self) -> Iterator[None]:
+        """Whoever is interrupted at an instruction and comes back to it has not moved, unless
+        somebody sees the handler."""
+        missing = [each for each in self._entries if not self._core.has_breakpoint(each)]
+        if missing:
+            self._core.breakpoint(*missing)
+        yield
+        if missing:
+            self._core.remove_breakpoint(*missing)
 
     def _step_over(self) -> Stop:
         self._unexecuted.discard(self._key())
