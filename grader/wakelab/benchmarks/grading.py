@@ -25,13 +25,12 @@ STEPS = WARM_UP + RUNS + STAMPED_RUNS
 PARTS = (
     ("Python itself", "spawned", "started"),
     ("imports up to the build", "started", "build began"),
-    ("build of the first level", "build began", "build ended"),
-    ("machines started", "build ended", "checks began"),
-    ("checks on the bench", "checks began", "checks ended"),
-    ("report, exit", "checks ended", "gone"),
+    ("other imports, beside the build", "build began", "checks began"),
+    ("checks of the first lane", "checks began", "checks ended"),
+    ("the second lane's, machines ended", "checks ended", "report began"),
+    ("report, exit", "report began", "gone"),
 )
-"""What, from which stamp, to which stamp; together the whole run. pytest is imported during the
-build; what is left of that counts as `machines started`."""
+"""What, from which stamp, to which stamp; together the whole run."""
 
 
 @dataclass(frozen=True)
