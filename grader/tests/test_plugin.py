@@ -102,3 +102,21 @@ def test_ctrl_c_while_the_subject_is_waited_for(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run_checks(tmp_path, interrupted, ())
+
+
+def test_ctrl_c_is_not_hidden_by_what_comes_of_it(tmp_path: Path) -> None:
+    (tmp_path / "check_interrupted.py").write_text(
+        """
+from wakebench.errors import BenchError
+from wakelab.checking import check
+
+@check("It is interrupted", points=1)
+def check_interrupted(subject):
+    try:
+        raise KeyboardInterrupt
+    finally:
+        raise BenchError("the core runs") from None
+"""
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run_checks(tmp_path, FakeSubject, ())  # type: ignore[arg-type]

@@ -174,15 +174,21 @@ class ChecksPlugin:
         return outcome
 
     def _with_second_try(self, function: Callable[..., object]) -> Callable[..., object]:
-        """A check that is done again, on machines that count, where a core is suspected."""
+        """A check that is done again, on machines that count, where a core is suspected; and that
+        Ctrl-C ends, whatever comes of it."""
 
         @functools.wraps(function)
         def run(subject: Subject) -> object:
             try:
-                return function(subject)
-            except Suspected:
-                subject.count_from_now_on()
-                return function(subject)
+                try:
+                    return function(subject)
+                except Suspected:
+                    subject.count_from_now_on()
+                    return function(subject)
+            except Exception as error:
+                if _was_interrupted(error):
+                    raise KeyboardInterrupt from error
+                raise
 
         return run
 
@@ -257,6 +263,14 @@ class ChecksPlugin:
             visibility=self._plan.visibility(spec),
             **found,
         )
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether it came of Ctrl-C. Who then puts the bench back as it was talks to a core that may
+    still run; what comes of that hides the interrupt, and is nobody's finding."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _nothing(**_: object) -> None:
