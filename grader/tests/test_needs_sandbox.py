@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ALLOWED
 
+ALLOWED = "WAKELAB_TESTS_WITHOUT_SANDBOX"
 ONE = "grader/tests/test_attacks.py::test_canaries_notice"
 ROOT = Path(__file__).parents[2]
 

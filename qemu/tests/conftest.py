@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from firmwares import BOARD, CC, COMPILE, LINK, MACHINE, SOURCES, Bench, Build, qemus
 
 from wakebench.board import Board, Limits, Points
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu, find_qemu
-
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = Path(__file__).parent / "firmware"
-BOARD = ROOT / "lab/board"
-QEMU_10 = ROOT / ".cache/qemu-10/bin/qemu-system-arm"
-
-CC = "arm-none-eabi-gcc"
-MACHINE = ("-mcpu=cortex-m3", "-mthumb")
-COMPILE = (
-    *("-std=c11", "-Og", "-g", "-ffreestanding", "-fno-common", "-fdata-sections"),
-    *("-ffunction-sections", "-Wall", "-Wextra", "-Wno-infinite-recursion", "-Werror"),
-    *(f"-I{BOARD}", f"-I{ROOT / 'lab/async'}"),
-)
-LINK = ("-nostdlib", "-nostartfiles", f"-T{BOARD / 'lm3s6965.ld'}", "-Wl,--gc-sections")
-
-Build = Callable[..., Image]
-Bench = Callable[..., Board]
 
 
 def _run(*argv: str | Path) -> None:
@@ -68,14 +51,6 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         return images[key]
 
     return make
-
-
-def qemus() -> list[str]:
-    """The commands of the QEMUs to test with: the one in use, and QEMU 10 where it is set up."""
-    found = [os.environ.get("WAKELAB_QEMU", "qemu-system-arm")]
-    if QEMU_10.exists():
-        found.append(shlex.quote(str(QEMU_10)))
-    return found
 
 
 @pytest.fixture(scope="session", params=qemus(), ids=("qemu", "qemu-10")[: len(qemus())])

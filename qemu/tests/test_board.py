@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from conftest import Bench
+from firmwares import Bench
 
 from wakebench.board import Board, Ended, Ending, Points, Unmet
 from wakebench.core import SRAM_PAINT

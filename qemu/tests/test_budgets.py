@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import Bench, Build, qemus
+from firmwares import Bench, Build, qemus
 
 from wakebench import core
 from wakebench.board import Board, Ended, Ending, Limits, Points, Unmet

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Bench
+from firmwares import Bench
 
 from wakebench.board import Board, Ended, Ending
 from wakebench.console import (

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import qemus
-from lab08 import MUTANTS, POLL, build
+from firmwares import qemus
+from lab08 import MUTANTS, POLL, Changes, build
 
 from wakebench.agreement import Comparison, failed
 from wakebench.board import Board, Points
@@ -238,6 +238,67 @@ def test_statement_of_the_reference(board: Board) -> None:
     assert seen.reduction.classes < seen.reduction.boundaries / 5
     assert seen.masked_device_places()
     assert masked_device_places(seen.window) == []
+
+
+@AT_ALL_LEVELS
+def test_every_press_of_the_reference_is_answered(board: Board) -> None:
+    """And what the handler executes after it has told the task is what single steps show."""
+    seen = explore(board, window_start(board.image), BUTTON, LINE)
+    assert not seen.failing and not seen.gaps
+    board.reset()
+    assert seen.told[1:] == told_addresses(board)
+    assert list(seen.settings.priorities) == [16 + 30] and not seen.settings.clock_runs
+
+
+@AT_ALL_LEVELS
+def test_one_press_is_explored_as_the_first_of_two(board: Board) -> None:
+    """Less of it: no window after the first, and nothing said of two presses."""
+    start = window_start(board.image)
+    one = explore(board, start, BUTTON, LINE, presses=1)
+    two = explore(board, start, BUTTON, LINE)
+    assert (one.window, one.told, one.settings) == (two.window, two.told, two.settings)
+    assert one.reduction.classes == two.reduction.classes
+    assert one.reduction.dependent <= two.reduction.dependent
+    assert not one.gaps and one.runs <= two.runs
+
+
+ARMS, UNMASKS = (
+    "    if (!atomic_load_explicit(&line->pressed",
+    "        pin->port->IM |= pin->mask;\n",
+)
+MASKS = "    port->IM &= ~pin->mask;"
+NOTED_LATE = (
+    ("    atomic_bool pressed;", "    bool armed; atomic_bool pressed;"),
+    ("const uint32_t before = interrupts_mask();", "const uint32_t before = 0;"),
+    (ARMS, ARMS.replace("(", "(!line->armed && ", 1)),
+    (UNMASKS, UNMASKS + "        line->armed = true;\n"),
+    (MASKS, "    lines[b].armed = false;\n" + MASKS),
+)
+PRINTS = 'info("Interrupt fired!");'
+IN_HANDLER = (
+    ("    atomic_waker_wake(&lines[b].waker);\n", PRINTS),
+    ('#include "button_future.h"\n', '#include "button_future.h"\n#include "console.h"\n'),
+)
+WRONG: dict[str, tuple[int, Changes]] = {
+    "check-then-register": (1, MUTANTS["check_then_register"]),
+    "late-acknowledge": (2, MUTANTS["late_acknowledge"]),
+    "one-bit-memory": (2, {"button_future.c": ((MASKS, "    "),)}),
+    "dead-afterwards": (2, {"button_future.c": NOTED_LATE}),
+    "prints-in-handler": (1, {"button_future.c": IN_HANDLER}),
+    "prints-twice": (1, {"main.c": ((PRINTS, PRINTS + PRINTS),)}),
+}
+"""How many presses show it, and what is changed."""
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_presses_that_are_not_answered_are_found(name: str, tmp_path: Path, one_qemu: Qemu) -> None:
+    presses, changes = WRONG[name]
+    image = build(tmp_path / "wrong", "Og", changes)
+    with Machine(image.path, one_qemu) as machine:
+        board = Board(machine, image, Points({"poll": POLL}))
+        seen = explore(board, window_start(image), BUTTON, LINE)
+    assert min(map(len, seen.failing)) == presses
+    assert seen.failing == tuple(sorted(seen.failing, key=len))
 
 
 @pytest.mark.parametrize("board", ["Os"], indirect=True)

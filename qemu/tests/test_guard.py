@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Bench
+from firmwares import Bench
 
 from wakebench.board import Board, Ended, Ending
 from wakebench.probe import Area

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import capstone
 import pytest
-from conftest import CC, MACHINE, SOURCES, Build
+from firmwares import CC, MACHINE, SOURCES, Build
 
 from wakebench.errors import BenchError, ImageError
 from wakebench.image import VECTORS, Image

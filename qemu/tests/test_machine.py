@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Build
+from firmwares import Build
 
 from wakebench import machine as module
 from wakebench.board import Board, Points

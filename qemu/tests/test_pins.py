@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import Bench, Build
+from firmwares import Bench, Build
 
 from wakebench.board import Board, Unmet
 from wakebench.core import Budget, Core

@@ -6,7 +6,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from conftest import Bench
+from firmwares import Bench
 
 from wakebench import script as words
 from wakebench.board import Board, Limits, Points

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import Build
+from firmwares import Build
 
 from wakebench.errors import BenchError
 from wakebench.image import Image
@@ -165,8 +165,9 @@ def test_devices(desk: Desk) -> None:
 
 
 def test_qtest_refusal(desk: Desk) -> None:
+    desk.qtest.set_input("/nowhere", 0, 1)  # waits
     with pytest.raises(BenchError, match="qtest refused 'set_irq_in /nowhere"):
-        desk.qtest.set_input("/nowhere", 0, 1)
+        desk.qtest.flush()
 
 
 def test_end_of_qemu(desk: Desk) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Bench
+from firmwares import Bench
 from lab08 import MUTANTS, POLL, RIGHT, Changes, build
 
 from wakebench import core

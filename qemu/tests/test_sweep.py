@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import Bench, Build
+from firmwares import Bench, Build
 
 import wakebench.sweep
 from wakebench.explore import trace_window

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from conftest import Bench, Build, qemus
+from firmwares import Bench, Build, qemus
 
 from wakebench.board import Board, Limits, Points, Unmet
 from wakebench.machine import Machine, Qemu, find_qemu

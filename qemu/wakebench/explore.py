@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from wakebench.answers import Answers, expect_no_trespass
+from wakebench.answers import Answers, expect_no_trespass, let_handler_run
 from wakebench.board import Board, Ended, Unmet
 from wakebench.decode import Decoder, Masks
 from wakebench.errors import BenchError
@@ -326,7 +326,7 @@ class _Explorer:
             self._seconds.append(_Second((first, place), here, step, calls, changes))
         walker.check()
         self._ends[run] = walker.machine()
-        sleeps = (Moment.BEFORE_SLEEP, Moment.ASLEEP)
+        sleeps = (Moment.BEFORE_SLEEP, Moment.ASLEEP) if walker.passed else (Moment.ASLEEP,)
         ends = [Place(walker.here.pc, moment, 1) for moment in sleeps]
         self._seconds += [_Second((first, place), walker.here) for place in ends]
 
@@ -393,7 +393,7 @@ class _Explorer:
         """From the first press on, at full speed."""
         board = self._board
         if first.moment is not Moment.ASLEEP and walker.line.calls and not walker.masked:
-            _let_handler_run(board)
+            let_handler_run(board)
         arrivals = int(first.moment is not Moment.ASLEEP and board.pc == second.pc)
         while arrivals < second.nth:
             board.wait_address(second.pc)
@@ -403,18 +403,10 @@ class _Explorer:
         walker = self._walker(Masks())
         self._answers.press()
         walker.pressed()
-        walker.watch(lambda: _let_handler_run(self._board))
+        walker.watch(lambda: let_handler_run(self._board))
         if not walker.enters_next:
             raise TraceError("its handler does not start")
         self._take_interrupt(walker)
-
-
-def _let_handler_run(board: Board) -> None:
-    """From where the core stands, through the handler that is pending, and back there."""
-    back = board.pc
-    board.enter_handler()
-    while board.registers.exception:
-        board.wait_address(back)
 
 
 def _told(path: Sequence[int], wakes: Collection[int]) -> tuple[int, ...]:
