@@ -34,6 +34,8 @@ class Answers:
         """start: where the window begins; line: what a press owes."""
         self._board, self._start, self._wire, self._line = board, start, wire, line
         self._before_set_up: dict[Place, bool] = {}
+        self._arrivals: dict[Place, int] = {}
+        """How many times the core comes to the address of a place from the reset on."""
         self._early = 0
         self._swallowed = 0
         self._alive: set[tuple[object, ...]] = set()
@@ -41,19 +43,33 @@ class Answers:
 
     def begin(self) -> None:
         """Reset, and run to the window. Raises TraceError where the program does not come there."""
-        self._board.reset()
-        self._early = self._swallowed = 0
+        self._reset()
         try:
             self._board.wait_address(self._start)
         except (Ended, Unmet) as never:
             expect_no_trespass(never)
             raise TraceError(f"the program does not come to the window: {never}") from never
 
+    def _reset(self) -> None:
+        self._board.reset()
+        self._early = self._swallowed = 0
+
     def go_to(self, place: Place) -> None:
-        """From the window's start to the place of the first press."""
-        if not self._is_at_sleep(place):
-            for _ in range(place.nth - (place.pc == self._start)):
+        """Reset, and run to the place of the first press, which is counted from the window's start;
+        the first sleep comes after that. Raises Ended, Unmet."""
+        self._reset()
+        if self._is_at_sleep(place):
+            return
+        if place in self._arrivals:
+            for _ in range(self._arrivals[place]):
                 self._board.wait_address(place.pc)
+            return
+        before = 0
+        while self._board.wait_any({self._start, place.pc}, "the window") != self._start:
+            before += 1
+        for _ in range(place.nth - (place.pc == self._start)):
+            self._board.wait_address(place.pc)
+        self._arrivals[place] = before + place.nth
 
     def go_on_to(self, place: Place, here: Registers) -> None:
         """From the first press to the place of the second, where the core's registers are `here`.

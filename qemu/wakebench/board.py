@@ -487,6 +487,10 @@ class Board:
         """A device register; for diagnosis."""
         return self._core.read_word(address)
 
+    def read_words(self, *addresses: int) -> list[int]:
+        """Several of them, in that order; for diagnosis."""
+        return self._core.read_words(*addresses)
+
     def read_memory(self, address: int, length: int) -> bytes | None:
         """Memory of the program; for diagnosis."""
         return self._core.read(address, length)

@@ -116,6 +116,10 @@ class Core:
         """A device register, with its side effects if it has any."""
         return self._qtest.read_word(address)
 
+    def read_words(self, *addresses: int) -> list[int]:
+        """Several of them, in that order."""
+        return self._qtest.read_words(*addresses)
+
     def last_words(self) -> str:
         """What QEMU printed last."""
         return self._machine.last_words()

@@ -118,6 +118,11 @@ class Instruction:
     _accesses: Callable[[Registers], Iterator[Access]]
     _masks: Callable[[Registers, Masks], Masks]
 
+    @property
+    def plain(self) -> bool:
+        """Whether it works on the core's registers alone, and is nothing special."""
+        return self._accesses is _none and self.does is Does.NOTHING and not self.exclusive
+
     def runs(self, before: Registers) -> bool:
         """Whether it does anything: in an IT block its condition may not hold."""
         state = _it_state(before[XPSR])

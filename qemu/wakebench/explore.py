@@ -160,7 +160,7 @@ class _Explorer:
         walker = self._walker(Masks(self._board.primask()))
 
         def step(walker: Walker) -> Step:
-            before = walker.prospect()
+            before = None if walker.at_plain else walker.prospect()
             made = self._step(walker)
             self._prospects[id(made)] = before
             return made
@@ -181,10 +181,10 @@ class _Explorer:
 
     def _step(self, walker: Walker) -> Step:
         """One step of the task, noted."""
-        before = walker.prospect()
+        before = None if self._depth == 1 or walker.at_plain else walker.prospect()
         step = walker.step()
         self._steps.add(step)
-        if step.accesses and not step.masked:
+        if self._depth > 1 and step.accesses and not step.masked:
             self._meetings.append(_Meeting(step, before, walker.prospect()))
         return step
 
@@ -240,7 +240,6 @@ class _Explorer:
 
     def _press_at(self, presses: _Presses) -> None:
         first, *later = presses
-        self._answers.begin()
         self._answers.go_to(first)
         walker = self._walker(Masks() if first.moment is Moment.BOUNDARY else self._sleep_masks)
         self._answers.press(first)
@@ -281,7 +280,6 @@ class _Explorer:
 
     def _press_unseen(self, presses: _Presses) -> None:
         """A press whose handler is known, and nothing after it is asked for."""
-        self._answers.begin()
         self._answers.go_to(presses[0])
         self._answers.press(presses[0])
         self._judge(presses)
@@ -289,7 +287,6 @@ class _Explorer:
 
     def _press_second(self, second: _Second) -> None:
         first, place = second.presses
-        self._answers.begin()
         self._answers.go_to(first)
         self._answers.press(first)
         self._answers.go_on_to(place, second.here)
@@ -321,7 +318,7 @@ class _Explorer:
             arrivals[here.pc] += 1
             place = Place(here.pc, Moment.BOUNDARY, arrivals[here.pc])
             calls = self._consider_second(walker, first, place)
-            changes = walker.line.pressed() != walker.line
+            changes = walker.press_changes
             step = self._step(walker)
             self._seconds.append(_Second((first, place), here, step, calls, changes))
         walker.check()
@@ -376,14 +373,14 @@ class _Explorer:
             yield _Second((first, place), here, changes=changes, told=told)
 
     def _matters(self, second: _Second) -> bool:
-        """A press that starts no handler changes the line, and nothing else: only who touches
-        devices, or sleeps, can tell whether it has come."""
+        """A press that starts no handler changes the line, and nothing else: only who looks at
+        that, or decides about it, can tell whether it has come."""
         step = second.step
         if step is None:
             return second.changes or second.told
         if second.calls:
             return is_dependent(step, self._footprint)
-        return second.changes and step.touches_device
+        return second.changes and self._wire.decides(step.accesses)
 
     def _knows(self, memory: Bytes, line: Line) -> HandlerRun | None:
         """A run that a handler which starts now will repeat."""

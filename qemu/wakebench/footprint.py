@@ -36,11 +36,6 @@ class Step:
     always: bool
     closed: bool
 
-    @property
-    def touches_device(self) -> bool:
-        """Whether it reads or writes what is no memory."""
-        return any(access.device for access in self.accesses)
-
 
 @dataclass(frozen=True)
 class WindowTrace:

@@ -8,6 +8,7 @@ them), and held against the machine's own at each sleep.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from wakebench.board import Board
@@ -20,6 +21,7 @@ from wakebench.pins import (
     GPIO_IEV,
     GPIO_IM,
     GPIO_IS,
+    GPIO_RIS,
     PORT_IRQ,
     PORTS,
     PortState,
@@ -35,11 +37,13 @@ _PLAIN = {
     GPIO_IEV: "event",
     GPIO_IM: "mask",
 }
-"""Registers that hold what is written to them."""
+"""Registers that hold what is written to them, in the order of PortState."""
 
 # ARMv7-M, ARM DDI 0403, B3.4: registers with a bit, or a byte, for each line.
 ISER, ICER, ISPR, ICPR, IPR = 0xE000_E100, 0xE000_E180, 0xE000_E200, 0xE000_E280, 0xE000_E400
 STIR = 0xE000_EF00
+BIT_BAND = 0x4200_0000
+"""From here on each word stands for one bit of a device (ARM DDI 0337, "Bit-banding")."""
 BANK = 0x80
 """Bytes from one of the first four to the next."""
 
@@ -65,6 +69,19 @@ class Wire:
     def registers(self) -> range:
         """The port's addresses."""
         return range(self.base, self.base + PORT_SIZE)
+
+    def decides(self, accesses: Iterable[Access]) -> bool:
+        """Whether one of these may notice that the pin has moved, or decide what comes of it."""
+        return any(map(self._decides, accesses))
+
+    def _decides(self, access: Access) -> bool:
+        if not access.device:
+            return False
+        if PORTS["A"] <= access.address < BIT_BAND and access.address not in self.registers:
+            return False  # another device
+        offset = access.address - self.base
+        silent = access.address in self.registers and offset in _PLAIN
+        return access.write or not silent
 
 
 def wire_of(button: str) -> Wire:
@@ -186,11 +203,14 @@ def _value(access: Access) -> int:
 def line_of(board: Board, wire: Wire) -> Line:
     """A line as the machine has it now; in thread mode."""
     word, bit = wire.irq // 32 * 4, 1 << wire.irq % 32
+    registers = (*(wire.base + offset for offset in (*_PLAIN, GPIO_RIS, DATA)),)
+    nvic = (ISER + word, ISPR + word, IPR + wire.irq & ~3)
+    *port, levels, enabled, pending, priorities = board.read_words(*registers, *nvic)
     return Line(
         wire,
-        board.port(wire.button),
-        board.read_word(wire.base + DATA),
-        bool(board.read_word(ISER + word) & bit),
-        bool(board.read_word(ISPR + word) & bit),
-        board.read_word(IPR + wire.irq & ~3) >> 8 * (wire.irq % 4) & 0xFF,
+        PortState(*port),
+        levels,
+        bool(enabled & bit),
+        bool(pending & bit),
+        priorities >> 8 * (wire.irq % 4) & 0xFF,
     )

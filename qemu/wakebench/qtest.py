@@ -53,6 +53,10 @@ class Qtest:
         """The 32-bit register at `address`; has the side effects of a read on that device."""
         return int(self._ask(_read_word(address))[0], 16)
 
+    def read_words(self, *addresses: int) -> list[int]:
+        """Several of them, in that order."""
+        return [int(each, 16) for each in self._ask(*map(_read_word, addresses))]
+
     def write_word(self, address: int, value: int) -> None:
         """Write the 32-bit register at `address`."""
         self._waiting.append(f"writel 0x{address:x} 0x{value:x}")

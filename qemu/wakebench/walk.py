@@ -116,9 +116,9 @@ class _Memory:
 class HandlerRun:
     """A run of a handler is decided by what it reads: `line` is the state that it found, `needs`
     are the bytes that it read before it wrote them, `left` those that it wrote (address from SRAM
-    on, value). `path`: its instructions; `looks`: which of them touch a device, as numbers in the
-    path, and the last one, and for each whether the line would be another if a press came before
-    it; `after`: line and masks when it has returned."""
+    on, value). `path`: its instructions; `looks`: where in it a press may matter, as numbers in the
+    path, and for each whether it would change the line; `after`: line and masks when it has
+    returned."""
 
     line: Line
     needs: Mapping[int, int]
@@ -155,7 +155,7 @@ class Walker:
         self.memory = _Memory(self.board)
         self.memory.load(self.board.registers.sp)
         self.line = line_of(self.board, self.wire)
-        self._pressed: tuple[Line, Line | None] = self.line.entered(), None
+        self._pressed = _pressed(self.line)
 
     def pressed(self) -> None:
         """Somebody has pressed."""
@@ -216,6 +216,11 @@ class Walker:
         )
 
     @property
+    def at_plain(self) -> bool:
+        """Whether the next instruction works on the core's registers alone."""
+        return self.decoder.at(self.here.pc).plain
+
+    @property
     def masked(self) -> bool:
         """Whether the button's interrupt would have to wait here, whatever the NVIC says."""
         return self.masks.hold(self.line.priority) or self.here.exception != 0
@@ -225,11 +230,18 @@ class Walker:
         at once."""
         if self.masked:
             return None
-        if self._pressed[0] is not self.line:
-            pressed = self.line.pressed()
-            self._pressed = self.line, pressed.entered() if pressed.calls else None
-        found = self._pressed[1]
+        found = self._after_press().entered
         return (self.memory.copy(), found) if found is not None else None
+
+    @property
+    def press_changes(self) -> bool:
+        """Whether the line would be another after a press now."""
+        return self._after_press().changes
+
+    def _after_press(self) -> _Pressed:
+        if self._pressed.line is not self.line:
+            self._pressed = _pressed(self.line)
+        return self._pressed
 
     def state(self) -> tuple[object, ...]:
         """All that decides about what comes."""
@@ -284,10 +296,12 @@ class Walker:
         self.line = line
         lowest, steps, looks = self.here.sp, [], []
         while self._at < back:
-            before = self.line
+            changes = self.press_changes
             steps.append(self.step())
-            if steps[-1].touches_device or self._at == back:
-                looks.append((len(steps) - 1, before.pressed() != before))
+            # At the end an edge that merges may be one too many; another is as good as one that
+            # comes when the handler has returned.
+            if self.wire.decides(steps[-1].accesses) or (self._at == back and not changes):
+                looks.append((len(steps) - 1, changes))
             lowest = min(lowest, self.here.sp)
         own = range(lowest, self.here.sp)
         shared = [replace(s, accesses=_outside(s.accesses, own)) for s in steps]
@@ -328,6 +342,21 @@ class Walker:
             if line.exception == self._outer or again:
                 return at
         raise self._problem or TraceError("the handler does not return")
+
+
+@dataclass(frozen=True)
+class _Pressed:
+    """What a press does to a line: whether it changes it, and the line as the handler that it
+    starts at once would find it."""
+
+    line: Line
+    changes: bool
+    entered: Line | None
+
+
+def _pressed(line: Line) -> _Pressed:
+    after = line.pressed()
+    return _Pressed(line, after != line, after.entered() if after.calls else None)
 
 
 def _outside(accesses: tuple[Access, ...], own: range) -> tuple[Access, ...]:
