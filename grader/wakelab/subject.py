@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from wakebench.board import Board, Points
 from wakebench.explore import explore
@@ -22,6 +23,9 @@ from wakelab.submission import Submission
 
 LONGEST_STORY = 28
 """Lines of a story that fit on a screen beside the rest of a finding."""
+
+
+_Lent = TypeVar("_Lent", bound=AbstractContextManager[object])
 
 
 class Subject:
@@ -56,6 +60,7 @@ class Subject:
         self._explorations: dict[str, tuple[Exploration, Trace]] = {}
         self._boards: dict[str, Board] = {}
         self._traces: list[Trace] = []
+        self._lent: dict[str, Any] = {}
         self._latest: Board | None = None
         try:
             self._start_machines(build)
@@ -83,6 +88,7 @@ class Subject:
             machine.close()
         self._machines.clear()
         self._boards.clear()
+        self._lent.clear()
         self._traces.clear()
         self._start_machines(self._whole)
 
@@ -98,6 +104,16 @@ class Subject:
         build = self.whole_build()
         self._start_machines(build)
         return build
+
+    @contextmanager
+    def lent(self, name: str, make: Callable[[], _Lent]) -> Iterator[_Lent]:
+        """What several checks use, made for the first of them. Where one ends in trouble it is not
+        used again."""
+        if name not in self._lent:
+            self._lent[name] = self._owned.enter_context(make())
+        lent: _Lent = self._lent.pop(name)
+        yield lent
+        self._lent[name] = lent
 
     def close(self) -> None:
         """End every machine."""

@@ -6,11 +6,10 @@ answer is confirmed from outside (wakelab.schedule) before anybody is told.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 
 from wakebench.footprint import Exploration, TraceError, chosen, coverage
@@ -368,21 +367,25 @@ def _anonymous(found: Sequence[Placement]) -> list[Placement]:
     return [replace(p, place=replace(p.place, interrupt="")) for p in found]
 
 
-def sweep_singles(subject: Subject, levels: Sequence[str]) -> list[Swept]:
-    """One press at every boundary, at several levels at once; and from outside at one boundary of
-    each class. Raises SweepError."""
-    with ExitStack() as stack:
-        searches = [
-            stack.enter_context(
-                # The main level's exploration is wanted by other checks, too.
-                Search(subject, level, 1, presses=2 if level == MAIN_LEVEL else 1)
-            )
-            for level in levels
-        ]
-        for search in searches:  # one after the other, so that the traces are in order
-            search.prepare()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(Search.singles, searches))
+def main_search(subject: Subject) -> AbstractContextManager[Search]:
+    """The search at the main level, which several checks go on with. Raises SweepError."""
+    return subject.lent("search", lambda: Search(subject, MAIN_LEVEL, 1))
+
+
+def singles_at(subject: Subject, level: str) -> Swept:
+    """One press at one boundary of each class, from outside; where the classes are not known, at
+    every boundary, from inside. Raises SweepError."""
+    try:
+        seen = subject.exploration(level, presses=1)
+    except TraceError as lost:
+        raise SweepError(str(lost)) from lost
+    if seen.gaps:
+        with Search(subject, level, 1, presses=1) as search:
+            return search.singles()
+    found, reduction = seen.failing[:SHOWN], seen.reduction
+    return Swept(
+        level, reduction.boundaries, 0, seen.runs, len(found), found, reduction.statement()
+    )
 
 
 def _later(

@@ -13,7 +13,7 @@ from wakelab.counterexample import explain
 from wakelab.schedule import Schedule, confirm, play
 from wakelab.shared import finding_of, unprotected
 from wakelab.subject import Subject
-from wakelab.sweeping import Search, Swept, schedules, sweep_singles
+from wakelab.sweeping import Swept, main_search, schedules, singles_at
 
 
 @check(
@@ -25,8 +25,9 @@ from wakelab.sweeping import Search, Swept, schedules, sweep_singles
 )
 def check_singles(subject: Subject) -> None:
     """One press at every instruction boundary of the wait."""
-    for swept in sweep_singles(subject, [MAIN_LEVEL]):
-        _expect_nothing(subject, swept)
+    with main_search(subject) as search:
+        swept = search.singles()
+    _expect_nothing(subject, swept)
 
 
 @check(
@@ -52,7 +53,7 @@ def check_sharing(subject: Subject) -> None:
 )
 def check_pairs(subject: Subject) -> None:
     """Two presses, each at every boundary that matters of the wait and of all that follows."""
-    with Search(subject, MAIN_LEVEL, machines=1) as search:
+    with main_search(subject) as search:
         swept = search.pairs()
     _expect_nothing(subject, swept)
     for address in swept.masked:
@@ -72,7 +73,7 @@ def check_pairs(subject: Subject) -> None:
 )
 def check_triples(subject: Subject) -> None:
     """Three presses, where something that a handler touches is about to happen."""
-    with Search(subject, MAIN_LEVEL, machines=1) as search:
+    with main_search(subject) as search:
         swept = search.triples()
     _expect_nothing(subject, swept)
 
@@ -85,11 +86,12 @@ def check_triples(subject: Subject) -> None:
     levels=True,
 )
 def check_singles_levels(subject: Subject) -> None:
-    """One press at every instruction boundary of the wait, at the other optimisation levels."""
+    """One press before every instruction of the wait that matters, at the other optimisation
+    levels."""
     subject.complete()
-    others = [level for level in subject.levels if level != MAIN_LEVEL]
-    for swept in sweep_singles(subject, others):
-        _expect_nothing(subject, swept)
+    for level in subject.levels:
+        if level != MAIN_LEVEL:
+            _expect_nothing(subject, singles_at(subject, level))
 
 
 def _expect_nothing(subject: Subject, swept: Swept) -> None:
