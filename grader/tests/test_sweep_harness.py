@@ -19,7 +19,7 @@ import pytest
 
 import wakebench.sweep
 from wakebench.errors import BenchError
-from wakebench.explore import trace_window
+from wakebench.explore import explore
 from wakebench.image import Image
 from wakebench.machine import find_qemu
 from wakebench.sweep import (
@@ -138,8 +138,8 @@ def _look(
         assert start is not None
         seen = subject.exploration()
         told = seen.told
+        trace = explore(subject.board(), start.address, subject.button, presses=1).window
         window = Window(start.address, subject.button, subject.line, told, others=others)
-        trace = trace_window(subject.board(), start.address, subject.button)
         played: list[tuple[Place, ...]] = []
         if singles:
             played = [(place,) for place in trace.moments()]

@@ -137,13 +137,14 @@ class Search:
     # -- before ----------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Explore the program on the subject's board; the searches do it if nobody has."""
-        if self._seen is not None:
-            return
+        """Explore the program on the subject's board, if nobody has. Each search begins with it:
+        its trace is part of what each check has seen."""
         try:
             seen = self._subject.exploration(self._level, self._presses)
         except TraceError as lost:
             raise SweepError(str(lost)) from lost
+        if self._seen is not None:
+            return
         if seen.settings.clock_runs and TICK not in self._others:
             self._others += (TICK,)
         self._seen = seen
@@ -163,6 +164,7 @@ class Search:
 
     def singles(self) -> Swept:
         """One strike, at every boundary."""
+        self.prepare()
         found = self.placements()
         failing = [(p.place,) for p in found if p.outcome is not Outcome.OK]
         count = len(found) // len(self._interrupts)
@@ -171,7 +173,8 @@ class Search:
 
     def placements(self) -> list[Placement]:
         """Every placement of one strike, and how it ended."""
-        self.prepare()
+        if self._seen is None:
+            self.prepare()
         if not self._found:
             self._sweeps[0].open()
             took = _Took(self._sweeps)
@@ -187,6 +190,7 @@ class Search:
         """Two strikes: all placements, or only those that stand for a class of equivalent ones.
         Where one alone fails, that is the answer: nobody needs two.
         """
+        self.prepare()
         singles = self.placements()
         if any(single.outcome is not Outcome.OK for single in singles):
             return self.singles()
@@ -239,7 +243,6 @@ class Search:
         return f"; with {others}: a selection, ALL=1 explores all"
 
     def _explored(self) -> Exploration:
-        self.prepare()
         assert self._seen is not None
         return self._seen
 

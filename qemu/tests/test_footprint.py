@@ -16,7 +16,7 @@ from wakebench.agreement import Comparison, failed
 from wakebench.board import Board, Points
 from wakebench.core import SRAM
 from wakebench.decode import Access, Decoder, Does, Masks
-from wakebench.explore import explore, trace_window
+from wakebench.explore import explore
 from wakebench.footprint import (
     Exploration,
     Footprint,
@@ -198,7 +198,7 @@ def objdump(image: Image) -> dict[int, str]:
 def test_the_window_is_what_the_core_did(board: Board) -> None:
     """The trace's own check (memory is what the decoded stores make of it) did not complain, and
     binutils agree about which instructions touch memory."""
-    trace = trace_window(board, window_start(board.image), BUTTON)
+    trace = explore(board, window_start(board.image), BUTTON, presses=1).window
     names = objdump(board.image)
     assert 60 < len(trace.steps) < 400
     for step in trace.steps:

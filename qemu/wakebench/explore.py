@@ -39,20 +39,8 @@ from wakebench.walk import Bytes, HandlerRun, Prospect, Walker
 RUNS = 400
 """Runs of one exploration."""
 
-# -- windows -------------------------------------------------------------------------------------
 
-
-def trace_window(
-    board: Board, start: int, button: str, decoder: Decoder | None = None
-) -> WindowTrace:
-    """Reset, run to the first time at `start`, and watch every instruction from there to the first
-    sleep. Raises TraceError where there is none."""
-    wire, known = wire_of(button), decoder or Decoder(board.image)
-    Answers(board, start, wire, "").begin()
-    return _to_sleep(Walker(board, known, wire, Masks(board.primask())))
-
-
-def _to_sleep(walker: Walker, step: Callable[[Walker], Step] = Walker.step) -> WindowTrace:
+def _to_sleep(walker: Walker, step: Callable[[Walker], Step]) -> WindowTrace:
     """Run to the first sleep, and look at every instruction; `step` takes one."""
     steps: list[Step] = []
     walker.watch(walker.board.wait_asleep)
@@ -67,8 +55,6 @@ def _to_sleep(walker: Walker, step: Callable[[Walker], Step] = Walker.step) -> W
     walker.check()
     return WindowTrace(tuple(steps), walker.sleep(), walker.wire.button)
 
-
-# -- exploration ---------------------------------------------------------------------------------
 
 _Presses = tuple[Place, ...]
 """Where the presses of a run come: the first counted from the window's start, the second from the
