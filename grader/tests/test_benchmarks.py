@@ -83,13 +83,13 @@ def test_a_class_that_is_not_graded_is_told_of(tmp_path: Path) -> None:
 
 def test_rows_of_a_class() -> None:
     run = classes.Run
-    measured = classes.Classes(200, run(80, 60), run(3.1, 0), run(20, 0), None, 9, 2)
+    measured = classes.Classes(200, run(80, 60), run(3.1, 0), None, 9, 2)
     rows = {row.what: row for row in classes.classes_rows(measured)}
     assert rows["a class of 200"].verdict == "ok" and rows["a class of 200"].target == 80
     assert rows["the same again"].verdict == "not"
     assert rows["results of 9 gradings under load"].verdict == "not"
     assert rows["Dask : local pool"].verdict == ""
-    there = classes.classes_rows(dataclasses.replace(measured, cluster=run(24, 0)))
+    there = classes.classes_rows(dataclasses.replace(measured, cluster=run(96, 0)))
     assert {row.what: row.verdict for row in there}["Dask : local pool"] == "not"
 
 

@@ -35,7 +35,6 @@ from wakelab.submission import collect
 
 STUDENTS, QUICK_STUDENTS = 200, 40
 REPEATS, QUICK_REPEATS = 200, 20
-CLUSTER_STUDENTS = 40
 JOBS = 2
 BROKEN = 5
 """Of each class: archives that are damaged or bombs."""
@@ -59,12 +58,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Classes:
-    """What was measured. `cluster` and `pool`: seconds for the same class, None without Dask."""
+    """What was measured. `first` by the local pool; `cluster`: the same class by Dask's, None
+    without it."""
 
     students: int
     first: Run
     again: Run
-    pool: Run
     cluster: Run | None
     repeats: int
     results: int
@@ -114,17 +113,15 @@ def measure_classes(root: Path, number: str, quick: bool, step: Step) -> Classes
         step()
         again = _run(lab, place / "class", place / "first")
         step()
-        make_class(lab, corpus, place / "few", CLUSTER_STUDENTS)
-        pool = _run(lab, place / "few", place / "pool")
         cluster = None
         with _cluster() as address:
             if address:
-                cluster = _run(lab, place / "few", place / "cluster", "--scheduler", address)
+                cluster = _run(lab, place / "class", place / "cluster", "--scheduler", address)
         step()
     repeats = QUICK_REPEATS if quick else REPEATS
     results = _distinct_results(root, lab, repeats)
     step()
-    return Classes(students, first, again, pool, cluster, repeats, results)
+    return Classes(students, first, again, cluster, repeats, results)
 
 
 def _run(lab: Lab, submissions: Path, place: Path, *more: str) -> Run:
@@ -230,14 +227,14 @@ def classes_rows(measured: Classes) -> list[Row]:
         Row("the same again", f"{again.seconds:.1f} s", again.seconds, CACHED_S, "s"),
         Row("memory of a worker", f"{first.worker_mb:.0f} MB", first.worker_mb, WORKER_MB, "MB"),
     ]
-    pool, cluster = measured.pool, measured.cluster
+    cluster = measured.cluster
     if cluster is None:
         rows.append(Row("Dask : local pool", "Dask is not here", None, CLUSTER_RATIO))
     else:
-        ratio = cluster.seconds / pool.seconds
+        ratio = cluster.seconds / first.seconds
         rows.append(Row("Dask : local pool", f"{ratio:.2f}", ratio, CLUSTER_RATIO))
-        shown = f"{cluster.seconds:.1f} : {pool.seconds:.1f} s"
-        rows.append(part(f"a class of {CLUSTER_STUDENTS}, {JOBS} workers each", shown))
+        shown = f"{cluster.seconds:.1f} : {first.seconds:.1f} s"
+        rows.append(part(f"the same class, {JOBS} workers each", shown))
     what = f"results of {measured.repeats} gradings under load"
     rows.append(Row(what, str(measured.results), float(measured.results), 1.0))
     return rows
