@@ -11,7 +11,7 @@ import pytest
 from firmwares import Bench, Build
 
 import wakebench.sweep
-from wakebench.explore import trace_window
+from wakebench.explore import explore
 from wakebench.image import Image
 from wakebench.machine import find_qemu
 from wakebench.sweep import (
@@ -176,7 +176,7 @@ def test_nothing_is_left_out_behind_a_call_of_the_host(
     board = bench("nuisance", HOW="CALLS", DOTS=dots)
     look = board.image.symbol("look")
     assert look is not None
-    trace = trace_window(board, look.address, "SELECT")
+    trace = explore(board, look.address, "SELECT", presses=1).window
     assert [p.place for p in start(board.image).singles()] == trace.moments()
     image = build("nuisance", HOW="CALLS_AND_FAULTS", DOTS=dots)
     found = start(image).singles()
