@@ -27,7 +27,7 @@ PARTS = (
     ("imports up to the build", "started", "build began"),
     ("other imports, beside the build", "build began", "checks began"),
     ("checks of the first lane", "checks began", "checks ended"),
-    ("the second lane's, machines ended", "checks ended", "report began"),
+    ("the second lane's, the end", "checks ended", "report began"),
     ("report, exit", "report began", "gone"),
 )
 """What, from which stamp, to which stamp; together the whole run."""
