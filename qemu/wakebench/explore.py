@@ -234,42 +234,32 @@ class _Explorer:
             self._go_to_second(walker, first, later[0])
             self._handler_of_second()
             return
-        walker.watch(partial(self._judge, presses))
+        walker.watch(partial(self._expect, presses, self._answers.are_right))
         if first.moment is Moment.ASLEEP and not walker.at_end:  # it has been woken
             self._steps.add(walker.step())
         self._follow(walker, first)
         if self._settings is None:
             self._settings = Settings(_priorities(self._board), self._board.clock_runs)
-        self._expect_alive(presses)
+        self._expect(presses, self._answers.live_on)
 
-    def _judge(self, presses: _Presses) -> None:
-        """Run to the sleep, and see whether the presses are answered."""
+    def _expect(self, presses: _Presses, holds: Callable[[], bool]) -> None:
+        """Note presses after which that does not hold, or the program does not come to a sleep."""
+        if presses in self._failing:
+            return
         try:
-            right = self._answers.are_right()
+            right = holds()
         except (Ended, Unmet):
             self._failing.append(presses)
             raise
         if not right:
             self._failing.append(presses)
 
-    def _expect_alive(self, presses: _Presses) -> None:
-        """In the sleep after that: one more press must be answered, too."""
-        if presses in self._failing:
-            return
-        try:
-            alive = self._answers.live_on()
-        except (Ended, Unmet):
-            self._failing.append(presses)
-            raise
-        if not alive:
-            self._failing.append(presses)
-
     def _press_unseen(self, presses: _Presses) -> None:
         """A press whose handler is known, and nothing after it is asked for."""
         self._answers.go_to(presses[0])
         self._answers.press(presses[0])
-        self._judge(presses)
-        self._expect_alive(presses)
+        self._expect(presses, self._answers.are_right)
+        self._expect(presses, self._answers.live_on)
 
     def _press_second(self, second: _Second) -> None:
         first, place = second.presses
@@ -277,8 +267,8 @@ class _Explorer:
         self._answers.press(first)
         self._answers.go_on_to(place, second.here)
         self._answers.press(told=second.told)
-        self._judge(second.presses)
-        self._expect_alive(second.presses)
+        self._expect(second.presses, self._answers.are_right)
+        self._expect(second.presses, self._answers.live_on)
 
     def _follow(self, walker: Walker, first: Place) -> None:
         """To the next sleep, or to a state that is known."""
