@@ -91,12 +91,13 @@ class Class:
         return {path.stem: (path.stat().st_ino, path.read_bytes()) for path in files}
 
     def left(self) -> list[str]:
-        """Command lines of processes that the command started, however deep, and that still live:
-        they have inherited the mark, or work in a folder below ours."""
-        found = []
+        """Temporary files, and the command lines of processes that the command started, however
+        deep, and that still live: they have inherited the mark, or work for a folder below ours."""
+        found = [str(path) for path in self._place.glob("wake*-*")]
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                marked = self._mark.encode() in (process / "environ").read_bytes()
+                known = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+                marked = any(each.encode() in known for each in (self._mark, f"{self._place}/"))
                 below = os.readlink(process / "cwd").startswith(f"{self._place}/")
                 if marked or below:
                     found.append((process / "cmdline").read_text().replace("\0", " "))

@@ -32,6 +32,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from wakelab.caretaker import OwnFolder
 from wakelab.confinement import Confinement, choose
 from wakelab.errors import UserError
 from wakelab.grade import grade
@@ -197,14 +198,15 @@ def main() -> int:
     """Try the quick ones, a line for each. 0: none achieved anything."""
     root = checkout_root()
     try:
-        confinement = choose(root, trust=False, own=False)
-        lab = load_lab(root, LAB)
-        attacks = load_attacks(root / "grader" / "corpus" / "attacks")
-        achieved = 0
-        for attack in (each for each in attacks if each.quick):
-            found = attempt(attack, lab, root, confinement)
-            achieved += bool(found)
-            print(f"{attack.name}\t{'; '.join(found)}", flush=True)
+        with OwnFolder():
+            confinement = choose(root, trust=False, own=False)
+            lab = load_lab(root, LAB)
+            attacks = load_attacks(root / "grader" / "corpus" / "attacks")
+            achieved = 0
+            for attack in (each for each in attacks if each.quick):
+                found = attempt(attack, lab, root, confinement)
+                achieved += bool(found)
+                print(f"{attack.name}\t{'; '.join(found)}", flush=True)
     except UserError as error:
         print(f"wakelab: {error}", file=sys.stderr)
         return 2

@@ -8,10 +8,14 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Self
+
+from wakelab.caretaker import prefix_within, put_away
+from wakelab.interrupts import uninterrupted
 
 PR_SET_PDEATHSIG = 1
 PATIENCE_S = 10.0
@@ -33,12 +37,12 @@ class Child:
         context = multiprocessing.get_context("fork")
         self.connection, theirs = context.Pipe()
         # Ours, so that it goes also when the child is killed; the child removes it where we are.
-        self._folder = tempfile.TemporaryDirectory(prefix="wakelab-")
+        self._folder = tempfile.TemporaryDirectory(prefix=prefix_within())
         self.process = context.Process(
             target=_be_child, args=(work, theirs, self.connection, self._folder.name)
         )
         try:
-            with _uninterrupted():
+            with uninterrupted():
                 self.process.start()
         except BaseException:
             self.close()
@@ -55,6 +59,8 @@ class Child:
                 self.process.join(PATIENCE_S)
             self.process.kill()
             self.process.join()
+            if self.process.exitcode != 0:  # it could not put away what it had
+                put_away(Path(self._folder.name))
         self._folder.cleanup()
 
     def __enter__(self) -> Self:
@@ -73,25 +79,15 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C takes effect at the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _be_child(
     work: Callable[[Connection], object], connection: Connection, theirs: Connection, folder: str
 ) -> None:
-    """The child, from its first step to its last. It begins with SIGINT blocked."""
+    """The child, from its first step to its last. It begins uninterrupted."""
     tempfile.tempdir = folder
     theirs.close()  # or the parent's end would not be seen
     with suppress(BaseException):
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
         work(connection)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     shutil.rmtree(folder, ignore_errors=True)

@@ -7,11 +7,13 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wakelab import __version__
 from wakelab.errors import UserError
+from wakelab.interrupts import heard
 from wakelab.report_commands import add_report_commands, points_of, surroundings_of
 from wakelab.sweep_option import SWEEP_MODES, add_sweep
 from wakelab.trust_option import add_trust, confinement_of
@@ -29,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from wakebench.errors import BenchError
 
     try:
-        return int(options.run(options))
+        with heard(), ExitStack() as options.owned:
+            return int(options.run(options))
     except UserError as error:
         print(f"wakelab: {error}", file=sys.stderr)
     except BenchError as error:
@@ -275,7 +278,9 @@ def _class(options: argparse.Namespace) -> int:
 
 def _bench(options: argparse.Namespace) -> int:
     from wakelab.bench import bench
+    from wakelab.caretaker import OwnFolder
     from wakelab.labs import checkout_root
 
+    options.owned.enter_context(OwnFolder())
     bench(checkout_root(), _console(), options.quick)
     return FULL

@@ -11,13 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from wakebench.machine import Files, Process, Qemu
+from wakelab.caretaker import temporary_files_of_all
 from wakelab.errors import UserError
 from wakelab.sandbox import PROGRAM, SYSTEM, Bubblewrap, Confined, SandboxRunner
 from wakelab.toolchain import Limits, Runner, Toolchain, View
@@ -164,7 +164,7 @@ def find_bubblewrap(root: Path, system: str = sys.platform) -> Bubblewrap:
         )
     asked = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     version = asked.stdout.strip().removeprefix("bubblewrap ")
-    hidden = (root.resolve(), Path.home().resolve(), Path(tempfile.gettempdir()).resolve())
+    hidden = (root.resolve(), Path.home().resolve(), temporary_files_of_all().resolve())
     said = ""
     for as_root in (True, False) if _is_real_root() else (False,):
         found = Bubblewrap(program, version, as_root, hidden)

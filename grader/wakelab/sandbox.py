@@ -4,7 +4,8 @@ them.
 Inside there is a read-only system without its settings and homes, the files that the run was given,
 an empty `/tmp` of bounded size, no network, no capability and no process of anybody else. Process 1
 of its process namespace is bwrap's: when that ends, the kernel ends everything inside, whoever it
-runs as, and bwrap's outer process, which dies with us, takes it along.
+runs as, and bwrap's outer process, which dies with us, takes it along; where it cannot yet, the
+caretaker does.
 
 Two ways of getting there. A user has a user namespace made. Root has none (the kernel exempts root
 from the limit on processes, in a user namespace too), but the program runs under a user id that
@@ -20,12 +21,14 @@ import os
 import select
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
+from wakelab.interrupts import uninterrupted
 from wakelab.toolchain import NOTHING, Completed, Limits, View, watch
 
 PROGRAM = "bwrap"
@@ -183,13 +186,11 @@ class Confined:
         """argv: bwrap's words and the program's. Raises OSError.
 
         bwrap must not be killed between its fork and the moment at which its child hears from it:
-        the child would wait for ever. So nothing interrupts this, and nobody kills it before.
+        the child would wait for ever. So nothing interrupts this, and nobody kills it before. Where
+        we are killed ourselves the caretaker sees to it.
         """
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-        try:
+        with uninterrupted():
             self._start(argv, output)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self, argv: Sequence[str], output: int | IO[bytes]) -> None:
         self._program: int | None = None
@@ -201,8 +202,9 @@ class Confined:
         try:
             self.bwrap = subprocess.Popen(
                 [argv[0], "--info-fd", str(info_end), *argv[1:]],
-                # Given, not inherited: another thread may be changing ours just now. (EFAULT.)
-                env={},
+                # Given, not inherited: another thread may be changing ours just now. (EFAULT.) By
+                # this one the caretaker knows bwrap; inside it is another.
+                env={"TMPDIR": tempfile.gettempdir()},
                 stdin=gate,
                 stdout=output,
                 stderr=subprocess.STDOUT if isinstance(output, int) else output,

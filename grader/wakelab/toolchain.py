@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -221,8 +222,12 @@ class Toolchain:
         limits: Limits | None = None,
         view: View = NOTHING,
     ) -> Completed:
-        """Run a tool with a bare environment, temporary files in `cwd` or in a sandbox's own."""
-        env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": str(cwd)}
+        """Run a tool with a bare environment, temporary files beside ours or in a sandbox's own."""
+        env = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C",
+            "TMPDIR": tempfile.gettempdir(),
+        }
         return self.runner.run(argv, cwd, limits or Limits(), env, view)
 
 

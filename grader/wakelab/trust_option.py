@@ -22,9 +22,12 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 
 def confinement_of(root: Path, folder: Path | None, options: argparse.Namespace) -> Confinement:
     """The confinement for a command on `folder`, None for many of them; says so where there is no
-    sandbox. Raises UserError where there must be one."""
+    sandbox. From here on the command has a folder of its own for temporary files, among what it
+    owns. Raises UserError where there must be a sandbox."""
+    from wakelab.caretaker import OwnFolder
     from wakelab.confinement import choose, is_own
 
+    options.owned.enter_context(OwnFolder())
     own = folder is not None and is_own(root, folder)
     chosen = choose(root, trust=options.trust_this_code, own=own)
     if chosen.notice:

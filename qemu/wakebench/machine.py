@@ -302,7 +302,14 @@ def _folder_for_sockets() -> tempfile.TemporaryDirectory[str]:
     if len(os.fsencode(os.path.join(folder.name, "qtest"))) < LONGEST_SOCKET_NAME:
         return folder
     folder.cleanup()
-    return tempfile.TemporaryDirectory(prefix="wakebench-", dir="/tmp")
+    elsewhere, prefix = os.path.split(elsewhere_for(tempfile.gettempdir()))
+    return tempfile.TemporaryDirectory(prefix=f"{prefix}-", dir=elsewhere)
+
+
+def elsewhere_for(folder: str) -> str:
+    """How the paths begin of what should lie in `folder`, and does not because of its long name: by
+    that its owner finds them."""
+    return f"/tmp/wakebench-{os.path.basename(folder)[:40]}"
 
 
 def _quoted(value: str) -> str:

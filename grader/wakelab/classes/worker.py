@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TextIO
 
 from wakebench.errors import BenchError
+from wakelab.caretaker import OwnFolder
 from wakelab.classes.fingerprint import fingerprint
 from wakelab.classes.job import Job, Outcome, pack_outcome, unpack_job
 from wakelab.confinement import Confinement, NoSandbox, choose
@@ -92,7 +93,8 @@ def main() -> None:
 
     gc.freeze()  # no collection need go through all that again
     try:
-        serve(sys.stdin, outcomes)
+        with OwnFolder():
+            serve(sys.stdin, outcomes)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGTERM)
     except BrokenPipeError:

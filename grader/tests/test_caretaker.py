@@ -1,0 +1,337 @@
+"""Who is killed puts nothing away: the caretaker does, all of it, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Self
+
+import pytest
+from test_attacks import KEEPER
+from test_stages import below, children, name, until
+
+from wakebench.machine import _folder_for_sockets
+from wakelab.caretaker import OwnFolder, put_away, temporary_files_of_all
+from wakelab.child import Child
+from wakelab.confinement import _is_real_root, find_bubblewrap
+from wakelab.errors import UserError
+from wakelab.labs import checkout_root, load_lab
+from wakelab.sandbox import Confined
+from wakelab.toolchain import Limits, View
+
+ROOT = checkout_root()
+LAB = load_lab(ROOT, "08")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'grader'}:{ROOT / 'qemu'}"}
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are seen in /proc")
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this process and those that it starts leave temporary files."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+# -- the moment at which bwrap must not be killed --------------------------------------------------
+
+FATAL_MOMENT = """#!/bin/sh
+# bwrap tells how it goes after it has forked, and before the child hears from it: it waits there,
+# for nobody reads what it writes, and the pipe is full.
+PATH=/usr/bin:/bin
+if [ "$1" = --info-fd ]; then
+    kill -s STOP $PPID
+    head -c 65536 /dev/zero >&"$2"
+fi
+exec {bwrap} "$@"
+"""
+
+
+@pytest.fixture
+def fatal_moment(tmp_path: Path) -> Path:
+    """A folder for the PATH, with a bwrap that stops whoever starts it, and itself half way."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "bwrap"
+    script.write_text(FATAL_MOMENT.format(bwrap=shutil.which("bwrap")))
+    script.chmod(0o755)
+    return folder
+
+
+def half_started(pid: int) -> bool:
+    """Whether a process has started a bwrap that stands there: it has a child, and waits."""
+    outer = [each for each in children(pid) if name(each) == "bwrap" and children(each)]
+    return any(state(each) == "S" for each in outer)
+
+
+def state(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
+
+
+class Kept:
+    """A command under a keeper, which sees what outlives it. In the end nothing does."""
+
+    def __init__(self, command: list[str], path: Path) -> None:
+        self._inside: list[int] = []
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-c", KEEPER, *command],
+            env={
+                **ENVIRONMENT,
+                "PATH": f"{path}:{os.environ['PATH']}",
+                "TMPDIR": tempfile.gettempdir(),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+
+    @property
+    def command(self) -> int:
+        """Its number."""
+        until(lambda: children(self._keeper.pid))
+        return children(self._keeper.pid)[0]
+
+    def kill_when_half_started(self, who: int | None = None) -> str:
+        """Kill the command, or `who`, while it starts a sandbox. What all of them said."""
+        victim = who or self.command
+        until(lambda: half_started(victim))
+        self._inside = [os.pidfd_open(pid) for pid in below(self._keeper.pid)]
+        os.kill(victim, signal.SIGKILL)
+        return self._keeper.communicate(timeout=20)[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inside += [os.pidfd_open(pid) for pid in below(self._keeper.pid)]
+        for each in self._inside:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(each, signal.SIGKILL)
+            os.close(each)
+        self._keeper.kill()
+        self._keeper.communicate()
+
+
+@pytest.mark.needs_sandbox
+def test_a_grading_that_is_killed_leaves_no_sandbox_half_started(
+    fatal_moment: Path, temporary: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-P", "-m", "wakelab", "grade", str(LAB.reference)]
+    with Kept([*command, "--out", str(tmp_path / "out")], fatal_moment) as kept:
+        assert kept.kill_when_half_started() == ""
+    assert list(temporary.iterdir()) == []
+
+
+OWNER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from wakebench.machine import _folder_for_sockets
+from wakelab.caretaker import OwnFolder
+from wakelab.sandbox import Bubblewrap, SandboxRunner
+from wakelab.toolchain import Limits
+with OwnFolder():
+    bubblewrap = Bubblewrap("bwrap", "", sys.argv[1] == "True")
+    SandboxRunner(bubblewrap).run(["sleep", "60"], Path("/usr"), Limits(), {})
+"""
+
+
+@pytest.mark.needs_sandbox
+@pytest.mark.parametrize("as_root", [True, False], ids=["as root", "as a user"])
+def test_neither_kind_of_sandbox_is_left(
+    as_root: bool, fatal_moment: Path, temporary: Path
+) -> None:
+    if as_root and not _is_real_root():
+        pytest.skip("takes root")
+    with Kept([sys.executable, "-c", OWNER, str(as_root)], fatal_moment) as kept:
+        assert kept.kill_when_half_started() == ""
+    assert list(temporary.iterdir()) == []
+
+
+CHILD_OWNER = """
+import os, signal, sys
+from pathlib import Path
+from wakelab.child import Child
+from wakelab.sandbox import Bubblewrap, SandboxRunner
+from wakelab.toolchain import Limits
+def work(_):
+    bubblewrap = Bubblewrap("bwrap", "", False)
+    SandboxRunner(bubblewrap).run(["sleep", "60"], Path("/usr"), Limits(), {})
+with Child(work) as child:
+    child.process.join()  # it is killed
+"""
+
+
+@pytest.mark.needs_sandbox
+def test_a_child_that_is_killed_leaves_no_sandbox_half_started(
+    fatal_moment: Path, temporary: Path
+) -> None:
+    """Its parent lives on, and puts it away."""
+    with Kept([sys.executable, "-c", CHILD_OWNER], fatal_moment) as kept:
+        until(lambda: children(kept.command))
+        assert kept.kill_when_half_started(children(kept.command)[0]) == ""
+    assert list(temporary.iterdir()) == []
+
+
+# -- what is put away, and what is not -------------------------------------------------------------
+
+HOLDER = """
+import os, subprocess, sys, tempfile
+from wakebench.machine import _folder_for_sockets
+from wakelab.caretaker import OwnFolder
+folder = OwnFolder()
+os.makedirs(tempfile.mkdtemp() + "/deep/er")
+environment = {"TMPDIR": tempfile.mkdtemp()}
+worker = subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True)
+print(worker.pid, folder._caretaker.pid, flush=True)
+sys.stdin.read()
+"""
+
+NAMES = ["tmp", "a b", "a'b\"$(touch x)`touch x`", "a\nb", "-rf", "*", "[a-z]*", "\\", "ü"]
+
+
+@pytest.mark.parametrize("named", NAMES)
+@pytest.mark.parametrize("group", [False, True], ids=["alone", "with its group"])
+def test_all_of_a_killed_process_is_put_away_and_nothing_else(
+    named: str, group: bool, tmp_path: Path
+) -> None:
+    """Whatever the folder for temporary files is called."""
+    place = tmp_path / named
+    place.mkdir()
+    others = [place / "wakelab-0123456789abcdef", place / "x", tmp_path / "x"]
+    for each in others:
+        each.mkdir()
+    environment = {**ENVIRONMENT, "TMPDIR": str(place)}
+    stranger = subprocess.Popen(["sleep", "60"], env={**environment, "TMPDIR": str(others[0])})
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert holder.stdin is not None and holder.stdout is not None
+        ends = [os.pidfd_open(int(each)) for each in holder.stdout.readline().split()]
+        assert len(ends) == 2
+        assert len(list(place.iterdir())) == 3
+        (os.killpg if group else os.kill)(holder.pid, signal.SIGKILL)
+        for each in ends:
+            assert select.select([each], [], [], 20)[0], "a process still runs"
+            os.close(each)
+        assert sorted(place.iterdir()) == sorted(others[:2])
+        assert sorted(tmp_path.iterdir()) == sorted([place, others[2]])
+        assert stranger.poll() is None
+    finally:
+        for process in (stranger, holder):
+            process.kill()
+            process.communicate()
+
+
+def test_what_lies_elsewhere_for_its_long_name_is_put_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine's sockets; those of a forked process, too."""
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with OwnFolder() as own:
+        here = _folder_for_sockets()
+        pattern = f"wakebench-{own.path.name}*"
+        assert [str(each) for each in Path("/tmp").glob(pattern)] == [here.name]
+        here._finalizer.detach()  # type: ignore[attr-defined]  (as if this process were killed)
+
+        def work(connection: Connection) -> None:
+            there = _folder_for_sockets()
+            there._finalizer.detach()  # type: ignore[attr-defined]
+            connection.send("made")
+
+        with Child(work) as child:
+            assert child.connection.recv() == "made"
+        assert len(list(Path("/tmp").glob(pattern))) == 2
+    assert list(Path("/tmp").glob(pattern)) == []
+    assert list(long.iterdir()) == []
+
+
+# -- an orderly end --------------------------------------------------------------------------------
+
+
+def test_in_the_end_the_folder_is_gone_and_so_is_the_caretaker(temporary: Path) -> None:
+    before = children(os.getpid())
+    with OwnFolder() as own:
+        assert list(temporary.iterdir()) == [own.path]
+        assert own.path.stat().st_mode & 0o777 == 0o700
+        assert tempfile.gettempdir() == str(own.path)
+        assert temporary_files_of_all() == temporary
+        left = tempfile.mkdtemp(prefix="wakebench-")  # as Ctrl-C in the middle of ending leaves it
+        Path(left, "log").touch()
+    assert own._caretaker.returncode == 0
+    assert tempfile.gettempdir() == str(temporary)
+    assert list(temporary.iterdir()) == []
+    assert children(os.getpid()) == before
+    own.close()
+
+
+def test_a_forked_process_leaves_the_folder_to_its_parent(temporary: Path) -> None:
+    with OwnFolder() as own:
+
+        def work(_: Connection) -> None:
+            own.close()
+
+        with Child(work) as child:
+            child.process.join(20)
+            assert child.process.exitcode == 0
+        assert own.path.is_dir() and own._caretaker.poll() is None
+
+
+def test_without_its_caretaker_it_ends_all_the_same(temporary: Path) -> None:
+    with OwnFolder() as own:
+        own._caretaker.kill()
+        until(lambda: state(own._caretaker.pid) == "Z")
+    assert list(temporary.iterdir()) == []
+
+
+def test_where_no_folder_can_be_made_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = children(os.getpid())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="No such file") as raised:
+        OwnFolder()
+    assert "TMPDIR" in raised.value.next_step
+    assert children(os.getpid()) == before
+
+
+def test_putting_away_what_is_not_there_does_nothing(tmp_path: Path) -> None:
+    put_away(tmp_path / "wakelab-nothing")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.needs_sandbox
+def test_nothing_in_a_sandbox_holds_the_pipe_or_knows_the_folder(temporary: Path) -> None:
+    with OwnFolder() as own:
+        assert own._caretaker.stdin is not None
+        pipe = os.readlink(f"/proc/self/fd/{own._caretaker.stdin.fileno()}")
+        argv = find_bubblewrap(ROOT).words(View(), Limits(), "/", {}, ())
+        with Confined([*argv, "sleep", "60"], subprocess.DEVNULL) as confined:
+            until(lambda: name(confined.pid) == "sleep")
+            for pid in (confined.bwrap.pid, *below(confined.bwrap.pid)):
+                held = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]
+                assert pipe not in held, name(pid)
+            inside = Path(f"/proc/{confined.pid}")
+            known = (inside / "environ").read_bytes() + (inside / "cmdline").read_bytes()
+            assert own.path.name.encode() not in known

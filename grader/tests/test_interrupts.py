@@ -1,0 +1,139 @@
+"""Ctrl-C at any time of a command: no traceback, and it does end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wakelab import __version__
+from wakelab.interrupts import heard, quiet_until_heard, uninterrupted
+
+HOLDS = """
+import importlib, os, sys
+with open({fifo!r}, "w") as fifo:
+    fifo.write("here")
+with open({fifo!r}) as fifo:
+    fifo.read()
+sys.path.remove(os.path.dirname(__file__))
+del sys.modules[__name__]
+importlib.import_module(__name__)
+"""
+"""A module that says when it is imported, and waits then; at last it is the one that it hides."""
+
+
+@pytest.mark.parametrize("held", ["argparse", "pathlib", "traceback"])
+def test_ctrl_c_while_a_command_is_being_imported_is_quiet(held: str, tmp_path: Path) -> None:
+    """It ends by the signal, as a program that does not catch it."""
+    process, fifo = _held(held, tmp_path, signal.default_int_handler)
+    with process:
+        assert fifo.read_text() == "here"
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=20)
+    assert (process.returncode, said) == (-signal.SIGINT, b"")
+
+
+def test_where_a_shell_has_it_ignored_it_stays_so(tmp_path: Path) -> None:
+    process, fifo = _held("argparse", tmp_path, signal.SIG_IGN)
+    with process:
+        assert fifo.read_text() == "here"
+        process.send_signal(signal.SIGINT)
+        fifo.write_text("go on")
+        said, _ = process.communicate(timeout=20)
+    assert (process.returncode, said) == (0, f"wakelab {__version__}\n".encode())
+
+
+def _held(held: str, tmp_path: Path, sigint: object) -> tuple[subprocess.Popen[bytes], Path]:
+    """The command, held where it imports a module of Python's."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (tmp_path / f"{held}.py").write_text(HOLDS.format(fifo=str(fifo)))
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "wakelab", "--version"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, sigint),  # type: ignore[arg-type]
+    )
+    return process, fifo
+
+
+@pytest.fixture
+def default_action() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_it_is_heard_within_and_not_before_or_after(default_action: None) -> None:
+    quiet_until_heard()
+    with pytest.raises(KeyboardInterrupt), heard():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+
+
+def test_what_somebody_else_has_set_stays() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        quiet_until_heard()
+        with heard():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with heard():
+        assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_uninterrupted_puts_it_off(default_action: None) -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt), heard():
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            steps.append("all of it")
+        steps.append("not this")
+    assert steps == ["all of it"]
+
+
+UNRAISABLE = """
+import signal
+from wakelab.interrupts import heard
+
+class Deaf:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+with heard():
+    Deaf()
+    print("it goes on", flush=True)
+"""
+
+
+def test_where_python_can_raise_nothing_it_ends_all_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNRAISABLE],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGINT, b"")
+
+
+def test_other_errors_that_python_cannot_raise_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda what: print(f"told: {what.exc_value}")
+    try:
+        with heard():
+            _Broken()
+        assert capsys.readouterr().out == "told: broken\n"
+    finally:
+        sys.unraisablehook = hook
+
+
+class _Broken:
+    def __del__(self) -> None:
+        raise ValueError("broken")

@@ -1,0 +1,137 @@
+"""A folder for all temporary files of this process, and who puts it away when this one cannot.
+
+A process that is killed removes nothing. bubblewrap, too, may leave something behind then: from
+some moment on its outer process is killed with us, and until it has told the inner one to begin,
+that one has nobody left to hear from. It is process 1 of its own namespace and waits for ever; no
+option of bwrap's changes that. So there is a caretaker: a small shell outside of our session, at
+the other end of a pipe that only we hold, and what we have forked.
+
+What is to be put away is known by the folder. Whatever we start that might outlive us has a name in
+this folder as TMPDIR: bwrap's two processes (what they run in the sandbox has not) and compilers.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from glob import glob
+from pathlib import Path
+from typing import Self
+
+from wakebench.machine import elsewhere_for
+from wakelab.errors import UserError
+from wakelab.interrupts import uninterrupted
+
+PREFIX = "wakelab-"
+
+_DONE, _PUT_AWAY = b"done\n", b"put away\n"
+
+_SCRIPT = """
+trap '' HUP INT TERM
+read -r word && [ "$word" = done ] && exit
+quiet=0 rounds=0
+while [ $quiet -lt 2 ] && [ $rounds -lt 1000 ]; do
+    rounds=$((rounds + 1))
+    found=$(grep -lsF -e "/${1##*/}" /proc/[0-9]*/environ)
+    [ "$found" ] || { quiet=$((quiet + 1)); continue; }
+    quiet=0
+    for each in $found; do
+        each=${each#/proc/}
+        kill -s KILL "${each%/environ}"
+    done
+done
+rm -rf -- "$1" "$2"*
+"""
+"""Waits for a word, or for the end of the pipe: then nobody is left who could say it. $1 is the
+folder, and with $2 begins what lies elsewhere for it. The folder's own name, which we have made, is
+what is looked for. Twice there must be nothing: a process that is just changing its program shows
+no environment. The rounds are bounded for the sake of a process that cannot be killed. Without
+/proc nothing is found."""
+
+_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
+
+
+class OwnFolder:
+    """The folder for the temporary files of this process and those forked off it: `tempfile` uses
+    it. Close it, or use it in `with`; if that never happens, the caretaker does it. One at a time.
+    """
+
+    def __init__(self) -> None:
+        """Raises UserError where there can be none."""
+        base = Path(tempfile.gettempdir())
+        self._outer = tempfile.tempdir
+        self._owner = os.getpid()
+        self.path = base / f"{PREFIX}{secrets.token_hex(8)}"
+        with uninterrupted():
+            # Told before it is made: there is no moment at which nobody knows of it.
+            self._caretaker = _start_script(self.path, subprocess.PIPE)
+            try:
+                self.path.mkdir(mode=0o700)
+            except OSError as problem:
+                self._dismiss(_DONE)
+                raise UserError(
+                    f"no folder for temporary files can be made: {problem.strerror}",
+                    str(base),
+                    "make room there, or set TMPDIR to another folder",
+                ) from None
+            tempfile.tempdir = str(self.path)
+
+    def close(self) -> None:
+        """Remove it; what still works in it is ended. May be called twice."""
+        if self._caretaker.returncode is not None or os.getpid() != self._owner:
+            return
+        with uninterrupted():
+            tempfile.tempdir = self._outer
+            shutil.rmtree(self.path, ignore_errors=True)
+            left = self.path.exists() or glob(f"{elsewhere_for(str(self.path))}*")
+            self._dismiss(_PUT_AWAY if left else _DONE)
+
+    def _dismiss(self, word: bytes) -> None:
+        assert self._caretaker.stdin is not None
+        with suppress(BrokenPipeError):  # somebody has ended it
+            self._caretaker.stdin.write(word)
+        self._caretaker.stdin.close()
+        self._caretaker.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def put_away(folder: Path) -> None:
+    """End whatever works in a folder of ours, and remove it: for a process that was killed."""
+    _start_script(folder, subprocess.DEVNULL).wait()
+
+
+def prefix_within() -> str:
+    """For the name of a forked process's own folder: ours finds what that has elsewhere, too."""
+    name = Path(tempfile.gettempdir()).name
+    return f"{name}-" if name.startswith(PREFIX) else PREFIX
+
+
+def temporary_files_of_all() -> Path:
+    """The folder in which those of other users and of other gradings lie, too."""
+    folder = Path(tempfile.gettempdir())
+    while folder.name.startswith(PREFIX):
+        folder = folder.parent
+    return folder
+
+
+def _start_script(folder: Path, told_by: int) -> subprocess.Popen[bytes]:
+    """`told_by`: as subprocess's `stdin`."""
+    return subprocess.Popen(
+        ["sh", "-c", _SCRIPT, "wakelab-caretaker", str(folder), elsewhere_for(str(folder))],
+        stdin=told_by,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env=_ENVIRONMENT,
+        start_new_session=True,
+        bufsize=0,
+    )
