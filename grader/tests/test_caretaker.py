@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Self
 
 import pytest
 from test_attacks import KEEPER
-from test_stages import below, children, name, until
+from test_stages import ENDLESS, assemblers, below, children, name, until
 
 from wakebench.machine import _folder_for_sockets
 from wakelab.caretaker import OwnFolder, put_away, temporary_files_of_all
@@ -25,7 +26,7 @@ from wakelab.confinement import _is_real_root, find_bubblewrap
 from wakelab.errors import UserError
 from wakelab.labs import checkout_root, load_lab
 from wakelab.sandbox import Confined
-from wakelab.toolchain import Limits, View
+from wakelab.toolchain import Limits, View, find_toolchain
 
 ROOT = checkout_root()
 LAB = load_lab(ROOT, "08")
@@ -108,7 +109,11 @@ class Kept:
     def kill_when_half_started(self, who: int | None = None) -> str:
         """Kill the command, or `who`, while it starts a sandbox. What all of them said."""
         victim = who or self.command
-        until(lambda: half_started(victim))
+        return self.kill_when(lambda: half_started(victim), victim)
+
+    def kill_when(self, true: Callable[[], object], victim: int) -> str:
+        """Kill that process. What all of them said."""
+        until(true)
         self._inside = [os.pidfd_open(pid) for pid in below(self._keeper.pid)]
         os.kill(victim, signal.SIGKILL)
         return self._keeper.communicate(timeout=20)[0]
@@ -185,6 +190,28 @@ def test_a_child_that_is_killed_leaves_no_sandbox_half_started(
         until(lambda: children(kept.command))
         assert kept.kill_when_half_started(children(kept.command)[0]) == ""
     assert list(temporary.iterdir()) == []
+
+
+def test_a_grading_that_is_killed_leaves_no_compiler(temporary: Path, tmp_path: Path) -> None:
+    """Without a sandbox nothing else would end it."""
+    submission = tmp_path / "submission"
+    submission.mkdir()
+    for file in LAB.files:
+        (submission / file).write_text(ENDLESS)
+    command = [sys.executable, "-P", "-m", "wakelab", "grade", "--trust-this-code"]
+    command += ["--out", str(tmp_path / "out"), str(submission)]
+    with Kept(command, tmp_path) as kept:
+        said = kept.kill_when(lambda: assemblers(kept.command), kept.command)
+        assert "left:" not in said
+    assert list(temporary.iterdir()) == []
+
+
+def test_every_tool_is_known_by_our_folder(temporary: Path) -> None:
+    """Wherever it works: one that compiles a given file works in the checkout."""
+    toolchain = find_toolchain()
+    with OwnFolder() as own:
+        said = toolchain.run(["sh", "-c", "echo $TMPDIR"], Path("/")).output.decode()
+    assert said == f"{own.path}\n"
 
 
 # -- what is put away, and what is not -------------------------------------------------------------
