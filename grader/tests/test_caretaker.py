@@ -30,7 +30,7 @@ from wakelab.toolchain import Limits, View, find_toolchain
 
 ROOT = checkout_root()
 LAB = load_lab(ROOT, "08")
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'grader'}:{ROOT / 'qemu'}"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are seen in /proc")
 
