@@ -22,6 +22,7 @@ from test_stages import ENDLESS, assemblers, below, children, name, until
 from wakebench.machine import _folder_for_sockets
 from wakelab.caretaker import OwnFolder, put_away, temporary_files_of_all
 from wakelab.child import Child
+from wakelab.cli import INTERRUPTED, main
 from wakelab.confinement import _is_real_root, find_bubblewrap
 from wakelab.errors import UserError
 from wakelab.labs import checkout_root, load_lab
@@ -311,6 +312,27 @@ def test_in_the_end_the_folder_is_gone_and_so_is_the_caretaker(temporary: Path) 
     assert list(temporary.iterdir()) == []
     assert children(os.getpid()) == before
     own.close()
+
+
+def test_ctrl_c_while_a_folder_is_removed_leaves_none(
+    temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's own cleaner up does not come back to what it was interrupted in."""
+    cleanup = tempfile.TemporaryDirectory.cleanup
+    interrupted: list[str] = []
+
+    def interrupt(folder: tempfile.TemporaryDirectory[str]) -> None:
+        if interrupted or os.getpid() != here:
+            return cleanup(folder)
+        interrupted.append(folder.name)
+        folder._finalizer.detach()  # type: ignore[attr-defined]  (as `cleanup` begins)
+        raise KeyboardInterrupt
+
+    here = os.getpid()
+    monkeypatch.setattr(tempfile.TemporaryDirectory, "cleanup", interrupt)
+    assert main(["grade", str(LAB.reference), "--out", str(tmp_path / "out")]) == INTERRUPTED
+    assert interrupted
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_forked_process_leaves_the_folder_to_its_parent(temporary: Path) -> None:
