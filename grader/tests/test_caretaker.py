@@ -73,8 +73,15 @@ def fatal_moment(tmp_path: Path) -> Path:
 
 def half_started(pid: int) -> bool:
     """Whether a process has started a bwrap that stands there: it has a child, and waits."""
-    outer = [each for each in children(pid) if name(each) == "bwrap" and children(each)]
+    bwrap = os.path.realpath(shutil.which("bwrap") or "")
+    outer = [each for each in children(pid) if children(each) and program(each) == bwrap]
     return any(state(each) == "S" for each in outer)
+
+
+def program(pid: int) -> str:
+    with suppress(OSError):
+        return os.readlink(f"/proc/{pid}/exe")
+    return ""
 
 
 def state(pid: int) -> str:
@@ -143,7 +150,7 @@ def test_a_grading_that_is_killed_leaves_no_sandbox_half_started(
 
 
 OWNER = """
-import sys
+import shutil, sys
 from dataclasses import replace
 from pathlib import Path
 from wakebench.machine import _folder_for_sockets
@@ -151,7 +158,7 @@ from wakelab.caretaker import OwnFolder
 from wakelab.sandbox import Bubblewrap, SandboxRunner
 from wakelab.toolchain import Limits
 with OwnFolder():
-    bubblewrap = Bubblewrap("bwrap", "", sys.argv[1] == "True")
+    bubblewrap = Bubblewrap(shutil.which("bwrap"), "", sys.argv[1] == "True")
     SandboxRunner(bubblewrap).run(["sleep", "60"], Path("/usr"), Limits(), {})
 """
 
@@ -169,13 +176,13 @@ def test_neither_kind_of_sandbox_is_left(
 
 
 CHILD_OWNER = """
-import os, signal, sys
+import shutil
 from pathlib import Path
 from wakelab.child import Child
 from wakelab.sandbox import Bubblewrap, SandboxRunner
 from wakelab.toolchain import Limits
 def work(_):
-    bubblewrap = Bubblewrap("bwrap", "", False)
+    bubblewrap = Bubblewrap(shutil.which("bwrap"), "", False)
     SandboxRunner(bubblewrap).run(["sleep", "60"], Path("/usr"), Limits(), {})
 with Child(work) as child:
     child.process.join()  # it is killed
