@@ -446,7 +446,7 @@ def _failed_check(subject: Subject) -> str:
         for file in checks.glob("check_*.py"):
             if file.name != "check_sweep.py":
                 (Path(name) / file.name).symlink_to(file)
-        results = run_checks(Path(name), lambda: subject, subject.modes).results
+        results = run_checks(Path(name), lambda: subject, subject.modes)
     failed = (r for r in results if r.verdict is not Verdict.PASS)
     return next((f"{r.verdict}: {r.title}" for r in failed), "")
 

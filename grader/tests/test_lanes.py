@@ -94,9 +94,9 @@ def test_the_second_lane_does_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
 
     finish = SecondLane.finish
 
-    def finish_and_look(lane: SecondLane, plugin: ChecksPlugin, *rest: object) -> None:
+    def finish_and_look(lane: SecondLane, subject: Subject) -> None:
         taken_over.clear()
-        finish(lane, plugin, *rest)  # type: ignore[arg-type]
+        finish(lane, subject)
 
     monkeypatch.setattr(ChecksPlugin, "add", add)
     monkeypatch.setattr(SecondLane, "finish", finish_and_look)

@@ -8,7 +8,7 @@ import pytest
 from wakelab.errors import UserError
 from wakelab.plugin import Lane
 from wakelab.report import Verdict
-from wakelab.running import run_checks
+from wakelab.running import run_checks, with_checks
 
 CHECKS = """
 from wakelab.checking import check
@@ -43,7 +43,7 @@ class FakeSubject:
 def test_a_check_answers_for_its_own_traces_only(tmp_path: Path) -> None:
     (tmp_path / "check_traces.py").write_text(CHECKS)
     subject: Any = FakeSubject()
-    results = {each.id: each for each in run_checks(tmp_path, lambda: subject, ()).results}
+    results = {each.id: each for each in run_checks(tmp_path, lambda: subject, ())}
     assert results["defect"].verdict is Verdict.INFRA
     assert results["nothing"].verdict is Verdict.PASS
     assert results["nothing"].trace_hash == ""
@@ -56,7 +56,7 @@ def test_checks_of_the_same_name_are_kept_apart(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         text = CHECKS.replace("check_something", f"check_{name}")
         (tmp_path / name / "check_traces.py").write_text(text)
-        results = run_checks(tmp_path / name, FakeSubject, ()).results  # type: ignore[arg-type]
+        results = run_checks(tmp_path / name, FakeSubject, ())  # type: ignore[arg-type]
         assert [each.id for each in results] == ["defect", "nothing", name]
 
 
@@ -71,7 +71,7 @@ def test_the_subject_is_made_when_all_else_is_ready(tmp_path: Path) -> None:
         made.append(imported.exists())
         return FakeSubject()
 
-    assert len(run_checks(tmp_path, make, ()).results) == 3
+    assert len(run_checks(tmp_path, make, ())) == 3
     assert made == [True]
 
 
@@ -89,7 +89,7 @@ def test_without_a_subject_no_check_is_run(tmp_path: Path) -> None:
         return True
 
     with pytest.raises(UserError) as raised:
-        run_checks(tmp_path, fail, (), lane=Lane(claim))
+        with_checks(tmp_path, lambda checks: checks.run(fail(), Lane(claim)), ())
     assert raised.value is trouble
     assert ran == []
 

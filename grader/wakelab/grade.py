@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import platform
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wakebench.machine import find_qemu
 from wakelab import __version__
-from wakelab.build import Builder
+from wakelab.build import Builder, BuildResult
 from wakelab.checking import specs_in
 from wakelab.confinement import Confinement
 from wakelab.cores import on_core
@@ -18,12 +21,15 @@ from wakelab.labs import Lab
 from wakelab.lanes import can_have_two, second_lane
 from wakelab.points import NO_CHANGES, PointsPlan, require_known
 from wakelab.provenance import grader_hash, lab_hash
-from wakelab.report import Report, make_report
+from wakelab.report import CheckResult, Report, make_report
 from wakelab.running import checks_of
-from wakelab.stages import Ahead, built_here
+from wakelab.stages import Ahead, Arrivals, Stages, built_here
 from wakelab.submission import Submission, collect
 from wakelab.toolchain import find_toolchain
-from wakelab.work import LaterSubject, Work
+from wakelab.work import Work
+
+if TYPE_CHECKING:
+    from wakelab.plugin import ChecksPlugin
 
 
 def _nothing() -> None:
@@ -66,8 +72,8 @@ def grade_submission(
 ) -> Report:
     """Grade what was handed in; `modes` of the sweep come on top of the lab's own, and what an
     instructor's `points` say on top of what the lab says. With `two_lanes` on two cores, which
-    forks: not where other threads run. The report is the same. `meanwhile` is done while the second
-    lane may still be at work.
+    forks: not where other threads run. The report is the same. `meanwhile` is done while the build
+    is under way.
 
     Raises UserError where there is nothing to grade.
     """
@@ -83,42 +89,63 @@ def grade_submission(
             _import_what_checks_need()
         else:
             stages = owned.enter_context(built_here(builder, lab, submission))
-        work = Work(checks, lab, submission, qemu, modes, plan_of(lab, checks, points))
-        second = owned.enter_context(second_lane(work, ahead.second)) if ahead else None
-        from wakelab.plugin import Lane  # takes a while, and the build has begun by now
-
-        if second:
-            owned.enter_context(on_core(second.core + 1))
-        subject = owned.enter_context(LaterSubject(work, stages))
-        plugin = work.run(subject, Lane(second.claim) if second else Lane())
+        meanwhile()
         graded_by = {"grader": grader_hash(root, lab), "lab": lab_hash(root, lab)}
-        if second:
-            meanwhile()
-            second.finish(plugin, subject)
-        build = subject().whole_build() if plugin.looked_at_levels() else subject().build
-        versions = {
-            "wakelab": __version__,
-            "gcc": toolchain.version,
-            "qemu": subject().qemu_version,
-            "python": platform.python_version(),
-            "sandbox": confinement.name,
-        }
+        work = Work(checks, lab, submission, qemu, modes, plan_of(lab, checks, points))
+        second = ahead.second if ahead else None
+        tried = work.with_checks(partial(_try_on_boards, work, stages, second))
+    versions = {
+        "wakelab": __version__,
+        "gcc": toolchain.version,
+        "qemu": tried.qemu_version,
+        "python": platform.python_version(),
+        "sandbox": confinement.name,
+    }
     hashes = {
         "submission": submission.sha256,
         **graded_by,
         "points": points.sha256,
-        **{f"elf-{elf.level}": elf.sha256 for elf in build.elfs},
+        **{f"elf-{elf.level}": elf.sha256 for elf in tried.build.elfs},
     }
     return make_report(
         lab.number,
         lab.title,
         submission.name,
-        plugin.results,
-        compiler_messages=(*build.errors, *build.warnings),
+        tried.results,
+        compiler_messages=(*tried.build.errors, *tried.build.warnings),
         versions={name: version for name, version in versions.items() if version},
         hashes={what: sha256 for what, sha256 in hashes.items() if sha256},
         modes=modes,
     )
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What came of the checks, and of what they looked at."""
+
+    results: Sequence[CheckResult]
+    build: BuildResult
+    qemu_version: str
+
+
+def _try_on_boards(
+    work: Work, stages: Stages, for_second: Arrivals | None, checks: ChecksPlugin
+) -> _Tried:
+    """Run the checks, when pytest is ready to: here, and in a second lane if the build arrives
+    `for_second`, too."""
+    from wakelab.plugin import Lane
+
+    with ExitStack() as owned:
+        second = None
+        if for_second:
+            second = owned.enter_context(second_lane(checks, work, for_second))
+            owned.enter_context(on_core(second.core + 1))
+        subject = owned.enter_context(work.subject(stages))
+        checks.run(subject, Lane(second.claim) if second else Lane())
+        if second:
+            second.finish(subject)
+        build = subject.whole_build() if checks.looked_at_levels() else subject.build
+        return _Tried(checks.results, build, subject.qemu_version)
 
 
 def _import_what_checks_need() -> None:

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING
 from wakelab.child import Child, die_with
 from wakelab.cores import stay_on_core
 from wakelab.stages import Arrivals, Stages
-from wakelab.work import LaterSubject, Work
+from wakelab.work import Work
 
 if TYPE_CHECKING:
     from wakelab.plugin import ChecksPlugin
     from wakelab.report import CheckResult
+    from wakelab.subject import Subject
 
 _FIRST, _SECOND = b"1", b"2"
 """The lanes, as they sign their claims."""
@@ -38,10 +39,10 @@ def can_have_two() -> bool:
 
 
 @contextmanager
-def second_lane(work: Work, build: Arrivals) -> Iterator[SecondLane]:
+def second_lane(checks: ChecksPlugin, work: Work, build: Arrivals) -> Iterator[SecondLane]:
     """A second lane, which waits for the build; `build` is its own from now on. To be called before
-    any thread is started."""
-    lane = SecondLane(work, build)
+    any thread is started, when pytest is ready to run `checks`."""
+    lane = SecondLane(checks, work, build)
     try:
         yield lane
     finally:
@@ -51,13 +52,15 @@ def second_lane(work: Work, build: Arrivals) -> Iterator[SecondLane]:
 class SecondLane:
     """Owns the process. Use `second_lane`."""
 
-    def __init__(self, work: Work, build: Arrivals) -> None:
-        self._work = work
+    def __init__(self, checks: ChecksPlugin, work: Work, build: Arrivals) -> None:
+        self._checks = checks
         self.core = os.getpid()
         """The number of its core, for stay_on_core; so two gradings seldom share one."""
         self._claims = _Claims()
         try:
-            self._child = Child(partial(_be_second, work, build.stages, self._claims, os.getpid()))
+            self._child = Child(
+                partial(_be_second, checks, work, build.stages, self._claims, os.getpid())
+            )
         except BaseException:
             self._claims.close()
             raise
@@ -72,23 +75,19 @@ class SecondLane:
         """Whether the check at this position is the first lane's to run; then nobody else does."""
         return self._claims.claim(position, _FIRST)
 
-    def finish(self, plugin: ChecksPlugin, subject: LaterSubject) -> None:
+    def finish(self, subject: Subject) -> None:
         """Add to the first lane's results those of the second. What it owes, because it has died,
         is run here.
         """
         from wakelab.plugin import Lane
 
-        owed = plugin.owed()
-        while owed:
+        while self._checks.owed():
             try:
                 result: CheckResult = self._child.connection.recv()
             except (EOFError, OSError):
-                again = self._work.run(subject, Lane(plugin.is_owed, backwards=True))
-                for each in again.results:
-                    plugin.add(each)
+                self._checks.run(subject, Lane(self._checks.is_owed, backwards=True))
                 return
-            plugin.add(result)
-            owed = plugin.owed()
+            self._checks.add(result)
 
 
 class _Claims:
@@ -118,7 +117,12 @@ class _Claims:
 
 
 def _be_second(
-    work: Work, build: Stages, claims: _Claims, parent: int, connection: Connection
+    checks: ChecksPlugin,
+    work: Work,
+    build: Stages,
+    claims: _Claims,
+    parent: int,
+    connection: Connection,
 ) -> None:
     """The second process: from the build's arrival to the last result.
 
@@ -129,9 +133,9 @@ def _be_second(
 
     die_with(parent)
     stay_on_core(parent)
-    with LaterSubject(work, build) as subject:
+    with work.subject(build) as subject:
         try:
             claim = partial(claims.claim, lane=_SECOND)
-            work.run(subject, Lane(claim, backwards=True, tell=connection.send))
+            checks.run(subject, Lane(claim, backwards=True, tell=connection.send))
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending the machines is under way

@@ -1,14 +1,13 @@
 """The pytest plugin that turns a lab's checks into results.
 
-pytest finds, orders and runs the checks; this plugin hands each its Subject, skips what stands on a
-failed check, and makes one CheckResult of whatever happened. Whatever is not the student's doing
-becomes `infra`, which costs no student a point.
+pytest finds the checks and runs each; this plugin says which and in what order, hands each its
+Subject, skips what stands on a failed check, and makes one CheckResult of whatever happened.
+Whatever is not the student's doing becomes `infra`, which costs no student a point.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,26 +51,46 @@ class Lane:
     tell: Callable[[CheckResult], object] = _nobody
 
 
+_ALL = Lane()
+
+
 class ChecksPlugin:
-    """Runs the checks of one lane and collects the results."""
+    """Runs the checks, of one lane or all, and collects the results."""
 
     def __init__(
         self,
-        subject: Callable[[], Subject],
+        begin: Callable[[ChecksPlugin], object],
         modes: Collection[str],
         plan: PointsPlan = NO_CHANGES,
-        lane: Lane | None = None,
     ) -> None:
-        """See run_checks."""
-        self._make_subject = subject
+        """See with_checks."""
+        self._begin = begin
         self._modes = modes
         self._plan = plan
-        self._lane = lane or Lane()
+        self._lane = _ALL
+        self._items: Sequence[pytest.Item] = ()
         self._by_id: dict[str, CheckResult] = {}
         self.specs: list[Spec] = []
         """All checks, also those of other lanes, in the order in which they stand."""
         self.trouble: Exception | None = None
-        """Why there is no subject."""
+        """What `begin` has raised."""
+
+    def run(self, subject: Subject, lane: Lane = _ALL) -> None:
+        """Run the checks of a lane on a subject; to be called by `begin`, in this process or in one
+        that is forked off it then. Not for two lanes at once."""
+        self._subject, self._lane = subject, lane
+        for item in self._in_order():
+            spec = spec_of(getattr(item, "obj", None))
+            if spec is None or lane.claim(self._position(self._plan.applied(spec))):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+
+    def _in_order(self) -> Sequence[pytest.Item]:
+        if not self._lane.backwards:
+            return self._items
+        last_first = reversed(self._items)
+        return sorted(
+            last_first, key=lambda item: not _explores(spec_of(getattr(item, "obj", None)))
+        )
 
     @property
     def results(self) -> list[CheckResult]:
@@ -110,87 +129,71 @@ class ChecksPlugin:
         items[:] = [item for item in items if self._wanted(spec_of(getattr(item, "obj", None)))]
         specs = (spec_of(getattr(item, "obj", None)) for item in items)
         self.specs = [self._plan.applied(spec) for spec in specs if spec is not None]
-        if self._lane.backwards:
-            items.reverse()
-            items.sort(key=lambda item: not _explores(spec_of(getattr(item, "obj", None))))
 
     def _wanted(self, spec: Spec | None) -> bool:
         return spec is None or not spec.mode or spec.mode in self._modes
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self) -> bool | None:
-        """Have the subject made. Where there is none, no check is run, and none is to blame."""
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """All is ready: have somebody run the checks. What that raises is no matter of pytest's."""
+        self._items = session.items
         try:
-            self._subject = self._make_subject()
+            self._begin(self)
         except Exception as trouble:
             self.trouble = trouble
-            return True  # the loop has been run, as far as pytest is concerned
-        return None
+        return True
 
     @pytest.fixture
     def subject(self) -> Subject:
         """The submission on its boards."""
         return self._subject
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
         """Run one check and keep its result; nothing it raises reaches pytest but a real error."""
         marked = spec_of(pyfuncitem.obj)
         if marked is None:
-            return (yield)
+            return None
         spec = self._plan.applied(marked)
-        if not self._lane.claim(self._position(spec)):
-            pyfuncitem.obj = _nothing
-            return (yield)
         missing = "" if self._lane.backwards else self._failed_before(spec)
         if missing:
             self._keep(self._skipped(spec, missing))
-            pyfuncitem.obj = _nothing
-            return (yield)
+            return True
         self._subject.take_digest()  # what a check before this one left, which ended in trouble
-        pyfuncitem.obj = self._with_second_try(pyfuncitem.obj)
+        self._keep(self._outcome(spec, pyfuncitem.obj))
+        return True
+
+    def _outcome(self, spec: Spec, check: Callable[..., object]) -> CheckResult:
+        """Run a check, and make a result of what comes of it."""
         try:
-            outcome = yield
+            self._with_second_try(check)
         except Finding as finding:
-            self._keep(self._failed(spec, finding))
-            return True
+            return self._failed(spec, finding)
         except Ended as ended:
-            self._keep(self._failed(spec, explain_ending(ended)))
-            return True
+            return self._failed(spec, explain_ending(ended))
         except Unmet as unmet:
-            self._keep(self._failed(spec, explain_unmet(unmet)))
-            return True
+            return self._failed(spec, explain_unmet(unmet))
         except SweepError as unfit:
-            self._keep(self._failed(spec, explain_unfit(unfit)))
-            return True
+            return self._failed(spec, explain_unfit(unfit))
         except (BenchError, UserError, OSError) as trouble:
-            self._keep(self._infra(spec, str(trouble)))
-            return True
+            return self._infra(spec, str(trouble))
         except Exception as bug:  # a defect of ours must not look like the student's
-            self._keep(self._infra(spec, f"{type(bug).__name__}: {bug}"))
-            return True
-        digest = self._subject.take_digest()
-        self._keep(self._result(spec, Verdict.PASS, trace_hash=digest))
-        return outcome
+            return self._infra(spec, f"{type(bug).__name__}: {bug}")
+        return self._result(spec, Verdict.PASS, trace_hash=self._subject.take_digest())
 
-    def _with_second_try(self, function: Callable[..., object]) -> Callable[..., object]:
-        """A check that is done again, on machines that count, where a core is suspected; and that
-        Ctrl-C ends, whatever comes of it."""
-
-        @functools.wraps(function)
-        def run(subject: Subject) -> object:
+    def _with_second_try(self, check: Callable[..., object]) -> None:
+        """Done again, on machines that count, where a core is suspected; and ended by Ctrl-C,
+        whatever comes of it."""
+        try:
             try:
-                try:
-                    return function(subject)
-                except Suspected:
-                    subject.count_from_now_on()
-                    return function(subject)
-            except Exception as error:
-                if _was_interrupted(error):
-                    raise KeyboardInterrupt from error
-                raise
-
-        return run
+                check(subject=self._subject)
+            except Suspected:
+                self._subject.count_from_now_on()
+                check(subject=self._subject)
+        except Exception as error:
+            if _was_interrupted(error):
+                raise KeyboardInterrupt from error
+            raise
 
     def _position(self, spec: Spec) -> int:
         """Of the check; of all that explore, which are claimed together, that of the first."""
@@ -271,7 +274,3 @@ def _was_interrupted(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
     return error is not None
-
-
-def _nothing(**_: object) -> None:
-    return None

@@ -7,16 +7,18 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from wakelab.errors import InfraError, UserError
 from wakelab.labs import Lab
 from wakelab.points import NO_CHANGES, PointsPlan
 
 if TYPE_CHECKING:
-    from wakelab.plugin import ChecksPlugin, Lane
+    from wakelab.plugin import ChecksPlugin
+    from wakelab.report import CheckResult
     from wakelab.subject import Subject
 
+Outcome = TypeVar("Outcome")
 
 _NOT_NEEDED = (
     *("cacheprovider", "terminal", "logging", "doctest", "unraisableexception", "threadexception"),
@@ -45,18 +47,34 @@ def run_checks(
     subject: Callable[[], Subject],
     modes: Collection[str],
     plan: PointsPlan = NO_CHANGES,
-    lane: Lane | None = None,
-) -> ChecksPlugin:
-    """Run a folder of checks, or those of one lane, with nothing of pytest's own to be seen.
-    `subject` gives what they are run on, when all else is ready; `modes` of the sweep are wanted.
+) -> list[CheckResult]:
+    """Run a folder of checks. `subject` gives what they are run on, when all else is ready; else as
+    `with_checks`."""
 
-    Raises InfraError where pytest cannot, and what `subject` raises.
+    def begin(checks: ChecksPlugin) -> list[CheckResult]:
+        checks.run(subject())
+        return checks.results
+
+    return with_checks(folder, begin, modes, plan)
+
+
+def with_checks(
+    folder: Path,
+    begin: Callable[[ChecksPlugin], Outcome],
+    modes: Collection[str],
+    plan: PointsPlan = NO_CHANGES,
+) -> Outcome:
+    """Have pytest find the checks of a folder, with nothing of pytest's own to be seen; then
+    `begin` has them run, and what it returns is returned. `modes` of the sweep are wanted.
+
+    Raises InfraError where pytest cannot, and what `begin` raises.
     """
     import pytest
 
     from wakelab.plugin import ChecksPlugin
 
-    plugin = ChecksPlugin(subject, modes, plan, lane)
+    outcomes: list[Outcome] = []
+    plugin = ChecksPlugin(lambda checks: outcomes.append(begin(checks)), modes, plan)
     said = StringIO()
     arguments = [
         str(folder),
@@ -72,13 +90,13 @@ def run_checks(
         raise KeyboardInterrupt
     if plugin.trouble is not None:
         raise plugin.trouble
-    if code != pytest.ExitCode.OK or not plugin.specs:
+    if code != pytest.ExitCode.OK or not plugin.specs or not outcomes:
         raise InfraError(
             f"the checks could not be run (pytest ended with {int(code)})",
             str(folder),
             said.getvalue()[-800:] or "no output",
         )
-    return plugin
+    return outcomes[0]
 
 
 @contextmanager

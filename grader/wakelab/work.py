@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from wakebench.machine import Qemu
 from wakelab.labs import Lab
 from wakelab.points import PointsPlan
-from wakelab.running import run_checks
+from wakelab.running import Outcome, with_checks
 from wakelab.stages import Stages
 from wakelab.submission import Submission
 
 if TYPE_CHECKING:
-    from wakelab.plugin import ChecksPlugin, Lane
+    from wakelab.plugin import ChecksPlugin
     from wakelab.subject import Subject
 
 
@@ -35,47 +35,22 @@ class Work:
     modes: Collection[str]
     plan: PointsPlan
 
-    def run(self, subject: LaterSubject, lane: Lane) -> ChecksPlugin:
-        """Run the checks of a lane. pytest gets ready while the build runs. Raises what the build
-        of the main level raised, and as `run_checks`."""
-        if subject.is_built():
-            subject()  # its machine comes up meanwhile
-        modes = self.lab.modes_with(self.modes)
-        return run_checks(self.folder, subject, modes, self.plan, lane)
+    def with_checks(self, begin: Callable[[ChecksPlugin], Outcome]) -> Outcome:
+        """Have pytest get ready, then `begin` run the checks; what it returns. Raises what `begin`
+        raises, and InfraError."""
+        return with_checks(self.folder, begin, self.lab.modes_with(self.modes), self.plan)
 
-
-class LaterSubject:
-    """The Subject of some work, made when it is first asked for. Owns it: use it in `with`."""
-
-    def __init__(self, work: Work, build: Stages) -> None:
-        self._work = work
-        self._build = build
-        self._made: Subject | None = None
-
-    def is_built(self) -> bool:
-        """Whether it can be had without waiting."""
-        return self._build.main.done()
-
-    def __call__(self) -> Subject:
-        """Wait for the main level, and make it. Raises what the build raised, and BenchError."""
+    def subject(self, build: Stages) -> Subject:
+        """What the checks are run on; waits for the main level. Close it, or use it in `with`.
+        Raises what the build raised, and BenchError."""
         from wakelab.subject import Subject
 
-        if self._made is None:
-            work, build = self._work, self._build
-            self._made = Subject(
-                work.lab,
-                work.submission,
-                build.main.result(),
-                work.qemu,
-                work.modes,
-                build.rest,
-                counting=False,
-            )
-        return self._made
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._made is not None:
-            self._made.close()
+        return Subject(
+            self.lab,
+            self.submission,
+            build.main.result(),
+            self.qemu,
+            self.modes,
+            build.rest,
+            counting=False,
+        )

@@ -49,7 +49,7 @@ def grade_once(reference: Reference) -> Hashes:
     checks = checks_of(reference.root, reference.lab)
     what = (reference.lab, reference.submission, reference.build, reference.qemu)
     with Subject(*what, counting=False) as subject:
-        results = run_checks(checks, lambda: subject, subject.modes).results
+        results = run_checks(checks, lambda: subject, subject.modes)
     for result in results:
         if result.verdict is not Verdict.PASS:
             raise InfraError(

@@ -25,9 +25,8 @@ STEPS = WARM_UP + RUNS + STAMPED_RUNS
 PARTS = (
     ("Python itself", "spawned", "started"),
     ("imports up to the build", "started", "build began"),
-    ("other imports, beside the build", "build began", "checks began"),
-    ("checks of the first lane", "checks began", "checks ended"),
-    ("the second lane's, the end", "checks ended", "report began"),
+    ("pytest and imports, meanwhile", "build began", "checks began"),
+    ("checks, in both lanes", "checks began", "report began"),
     ("report, exit", "report began", "gone"),
 )
 """What, from which stamp, to which stamp; together the whole run."""
