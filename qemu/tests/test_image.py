@@ -65,6 +65,22 @@ def test_lines(build: Build) -> None:
     assert image.line(0xF000_0000) is None
 
 
+def test_lines_where_the_compiler_does_not_say_which_unit_has_which_code(
+    build: Build, tmp_path: Path
+) -> None:
+    image = build("led")
+    bare = tmp_path / "bare.elf"
+    objcopy = CC.replace("gcc", "objcopy")
+    subprocess.run(
+        [objcopy, "--remove-section=.debug_aranges", str(image.path), str(bare)], check=True
+    )
+    code = [at for at in range(4 * VECTORS, 0x1000, 2) if image.symbol_at(at)]
+    lines = [image.line(address) for address in code]
+    assert len({line.file for line in lines if line}) > 3
+    without = Image(bare)
+    assert [without.line(address) for address in code] == lines
+
+
 def test_flash(build: Build) -> None:
     image = build("led")
     assert image.flash(0, 4) == image.vectors[0].to_bytes(4, "little")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.construct import ConstructError
+from elftools.dwarf.aranges import ARanges
 from elftools.dwarf.dwarfinfo import DWARFInfo
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
@@ -43,6 +44,10 @@ UNSOUND = (
     *(AttributeError, LookupError, MemoryError, TypeError, ValueError),
 )
 """What pyelftools raises where an ELF file contradicts itself."""
+
+
+_Rows = list[tuple[int, "SourceLine | None"]]
+"""(first address, line), sorted; None ends a sequence."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class Image:
             self._symbols = sorted(self._read_symbols(), key=lambda s: (s.address, -s.size))
         except UNSOUND as problem:
             raise ImageError(f"{path.name} is not a sound ELF file: {problem}") from problem
+        self._line_tables: dict[int | None, _Rows] = {}
         self._addresses = [s.address for s in self._symbols]
         self._by_name = {s.name: s for s in self._symbols}
 
@@ -263,22 +269,42 @@ class Image:
     # -- source lines ----------------------------------------------------------------------------
 
     @cached_property
-    def _lines(self) -> list[tuple[int, SourceLine | None]]:
-        """(first address, line), sorted; None ends a sequence. Read only when somebody asks."""
-        rows: list[tuple[int, SourceLine | None]] = []
+    def _dwarf(self) -> DWARFInfo | None:
         try:
-            if self._elf.has_dwarf_info():
-                rows = _read_line_table(self._elf.get_dwarf_info())
+            return self._elf.get_dwarf_info() if self._elf.has_dwarf_info() else None
         except UNSOUND:
-            rows = []
-        rows.sort(key=lambda row: (row[0], row[1] is not None))
-        return rows
+            return None
+
+    @cached_property
+    def _ranges(self) -> ARanges | None:
+        """Which unit an address belongs to; None where the compiler has not said."""
+        try:
+            return self._dwarf.get_aranges() if self._dwarf else None
+        except (*UNSOUND, NotImplementedError):
+            return None
+
+    def _rows(self, address: int) -> _Rows:
+        """The line table of the unit that holds an address; of all, where that is not known. Each
+        is read when somebody asks: most never are, and it takes a while."""
+        ranges = self._ranges
+        unit = ranges.cu_offset_at_addr(address) if ranges and ranges.keys else None
+        if unit not in self._line_tables:
+            rows: _Rows = []
+            try:
+                if self._dwarf and (unit is not None or not ranges):
+                    rows = _read_line_table(self._dwarf, unit)
+            except UNSOUND:
+                rows = []
+            rows.sort(key=lambda row: (row[0], row[1] is not None))
+            self._line_tables[unit] = rows
+        return self._line_tables[unit]
 
     def line(self, address: int) -> SourceLine | None:
         """The source line of the instruction at `address`."""
         address &= ~1
-        at = bisect_right(self._lines, address, key=lambda row: row[0])
-        return self._lines[at - 1][1] if at else None
+        rows = self._rows(address)
+        at = bisect_right(rows, address, key=lambda row: row[0])
+        return rows[at - 1][1] if at else None
 
 
 def _acts(first: int) -> bool:
@@ -312,23 +338,27 @@ def _straight(first: int, second: int) -> bool:
             return high < 0xD
 
 
-def _read_line_table(dwarf: DWARFInfo) -> list[tuple[int, SourceLine | None]]:
-    rows: list[tuple[int, SourceLine | None]] = []
-    for unit in dwarf.iter_CUs():
+def _read_line_table(dwarf: DWARFInfo, only: int | None) -> _Rows:
+    """Of the unit at that offset, or of every one."""
+    rows: _Rows = []
+    for unit in dwarf.iter_CUs() if only is None else (dwarf.get_CU_at(only),):
         program = dwarf.line_program_for_CU(unit)
         if program is None:
             continue
         files = program["file_entry"]
         base = 0 if program["version"] >= 5 else 1
+        sequence: _Rows = []
         for entry in program.get_entries():
             state = entry.state
             if state is None:
                 continue
-            if state.end_sequence:
-                rows.append((state.address, None))
-                continue
             index = state.file - base
-            if 0 <= index < len(files) and state.line:
+            if state.end_sequence:
+                # What the linker has left out lies at 0, where the vectors are.
+                if sequence and sequence[0][0]:
+                    rows += [*sequence, (state.address, None)]
+                sequence = []
+            elif 0 <= index < len(files) and state.line:
                 name = files[index].name.decode(errors="backslashreplace")
-                rows.append((state.address, SourceLine(name.rsplit("/", 1)[-1], state.line)))
+                sequence.append((state.address, SourceLine(name.rsplit("/", 1)[-1], state.line)))
     return rows

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
@@ -131,18 +132,34 @@ class Member:
 
 
 class Variables:
-    """The global and static variables of an image, down to their members."""
+    """The global and static variables of an image, down to their members. To parse all of DWARF
+    takes longer than all else here, so only the units are parsed that name an address in question.
+    """
 
     def __init__(self, image: Image) -> None:
         self._image = image
         self._found: dict[int, tuple[str, DIE]] = {}
+        self._unparsed: list[tuple[bytes, CompileUnit]] = []
         try:
             elf = ELFFile(BytesIO(image.path.read_bytes()))
-            if elf.has_dwarf_info():
-                for unit in elf.get_dwarf_info().iter_CUs():
-                    self._found.update(_variables(unit))
+            dwarf = elf.get_dwarf_info() if elf.has_dwarf_info() else None
+            if dwarf and dwarf.debug_info_sec:
+                dwarf.debug_info_sec.stream.seek(0)
+                info = dwarf.debug_info_sec.stream.read()
+                for unit in dwarf.iter_CUs():
+                    own = info[unit.cu_offset : unit.cu_offset + unit.size]
+                    self._unparsed.append((own, unit))
         except UNSOUND:
-            self._found = {}
+            self._unparsed = []
+
+    def _find(self, address: int) -> tuple[str, DIE] | None:
+        """Name and type of the variable there."""
+        location = bytes([DW_OP_ADDR]) + address.to_bytes(4, "little")
+        for each in [each for each in self._unparsed if location in each[0]]:
+            self._unparsed.remove(each)
+            with suppress(*UNSOUND):
+                self._found.update(_variables(each[1]))
+        return self._found.get(address)
 
     def at(self, access: Access) -> list[Member]:
         """What an access touches: several members if it is wide, nothing on the stack."""
@@ -160,7 +177,7 @@ class Variables:
         return members
 
     def _member(self, start: int, name: str, size: int, at: int) -> Member:
-        found = self._found.get(start)
+        found = self._find(start)
         if found is None:
             return Member(name, "", start, start + size)
         try:
@@ -299,7 +316,7 @@ class _Touch:
 
 def shared_objects(image: Image, seen: Exploration) -> list[SharedObject]:
     """What both sides touched and one of them wrote, by name."""
-    return _Sharing(image, seen).objects()
+    return _Sharing.of(image, seen).objects()
 
 
 def racy(image: Image, seen: Exploration) -> list[SharedObject]:
@@ -307,45 +324,52 @@ def racy(image: Image, seen: Exploration) -> list[SharedObject]:
     return [each for each in shared_objects(image, seen) if each.protection is Protection.RACY]
 
 
+@dataclass(frozen=True)
 class _Sharing:
-    def __init__(self, image: Image, seen: Exploration) -> None:
-        self._image = image
-        self._variables = Variables(image)
-        self._interrupt: defaultdict[Member, set[Use]] = defaultdict(set)
-        self._task: defaultdict[Member, set[_Touch]] = defaultdict(set)
+    """Who touches what: instructions with the access, on the task's side what a handler would touch
+    then, too."""
+
+    image: Image
+    interrupt: dict[Member, set[tuple[Step, Access]]]
+    task: dict[Member, set[tuple[Contact, Access]]]
+
+    @staticmethod
+    def of(image: Image, seen: Exploration) -> _Sharing:
+        variables = Variables(image)
+        interrupt: defaultdict[Member, set[tuple[Step, Access]]] = defaultdict(set)
+        task: defaultdict[Member, set[tuple[Contact, Access]]] = defaultdict(set)
+        contacts = list(seen.contacts)
         for step in seen.steps:
             if step.exception:
-                for member, access in self._members(step):
-                    self._interrupt[member].add(self._use(step, access))
+                for access in step.accesses:
+                    for member in variables.at(access):
+                        interrupt[member].add((step, access))
             elif step.masked:
-                self._note(Contact(step, Footprint(), Footprint()))
-        for contact in seen.contacts:
-            self._note(contact)
-
-    def _members(self, step: Step) -> Iterator[tuple[Member, Access]]:
-        for access in step.accesses:
-            for member in self._variables.at(access):
-                yield member, access
-
-    def _note(self, contact: Contact) -> None:
-        step = contact.step
-        for member, access in self._members(step):
-            before, after = contact.before.meets(access), contact.after.meets(access)
-            touch = _Touch(self._use(step, access), access, step.masked, before, after)
-            self._task[member].add(touch)
+                contacts.append(Contact(step, Footprint(), Footprint()))
+        for contact in contacts:
+            for access in contact.step.accesses:
+                for member in variables.at(access):
+                    task[member].add((contact, access))
+        return _Sharing(image, interrupt, task)
 
     def _use(self, step: Step, access: Access) -> Use:
-        line = self._image.line(step.pc) or SourceLine("", 0)
-        return Use(access.write, line.file, line.line, self._image.name_at(step.pc), step.pc)
+        line = self.image.line(step.pc) or SourceLine("", 0)
+        return Use(access.write, line.file, line.line, self.image.name_at(step.pc), step.pc)
+
+    def _touch(self, contact: Contact, access: Access) -> _Touch:
+        before, after = contact.before.meets(access), contact.after.meets(access)
+        use = self._use(contact.step, access)
+        return _Touch(use, access, contact.step.masked, before, after)
 
     def objects(self) -> list[SharedObject]:
         """The objects, in the order of their addresses."""
-        both = sorted(self._interrupt.keys() & self._task.keys(), key=lambda m: (m.start, m.name))
+        both = sorted(self.interrupt.keys() & self.task.keys(), key=lambda m: (m.start, m.name))
         found = []
         for member in both:
-            interrupt, touches = self._interrupt[member], self._task[member]
-            if not any(use.write for use in (*interrupt, *(t.use for t in touches))):
+            if not any(access.write for _, access in (*self.interrupt[member], *self.task[member])):
                 continue
+            interrupt = {self._use(*each) for each in self.interrupt[member]}
+            touches = {self._touch(*each) for each in self.task[member]}
             judged, reason = _judge(member, interrupt, touches)
             task = tuple(sorted({touch.use for touch in touches}))
             found.append(
