@@ -99,7 +99,7 @@ def test_a_store_knows_its_data(tmp_path: Path) -> None:
 
 
 def test_a_bit_band_address_is_the_byte_of_its_bit(tmp_path: Path) -> None:
-    alias = Registers((0, 0x2200_0000 + 32 * 5 + 4 * 3, *REGISTERS.values[2:]))
+    alias = Registers((0, 0x2200_0000 + 32 * 5 + 4 * 3, *REGISTERS[2:]))
     (access,) = accesses_of(tmp_path, "str r0, [r1]", alias)
     assert (access.address, access.size) == (SRAM + 5, 1)
 
@@ -108,7 +108,7 @@ def test_a_bit_band_address_is_the_byte_of_its_bit(tmp_path: Path) -> None:
 def test_a_condition_that_does_not_hold_touches_nothing(tmp_path: Path, zero: bool) -> None:
     # As at the second instruction of "it eq; ldreq r0, [r1]": ITSTATE is 0b0000_1000, cond EQ.
     xpsr = 1 << 24 | zero << 30 | 0b10 << 10
-    here = Registers((*REGISTERS.values[:16], xpsr))
+    here = Registers((*REGISTERS[:16], xpsr))
     assert bool(accesses_of(tmp_path, "ldr r0, [r1]", here)) == zero
 
 
@@ -122,11 +122,11 @@ MASKINGS = {
 
 @pytest.mark.parametrize("text", MASKINGS)
 def test_masks(tmp_path: Path, text: str) -> None:
-    values = list(REGISTERS.values)
+    values = list(REGISTERS)
     values[4], values[5] = 0, 0x20
     instruction = Decoder(_Flash(assemble(tmp_path, text))).at(0)
     assert instruction.does is Does.MASKS
-    assert instruction.masks(Registers(tuple(values)), Masks()) == MASKINGS[text]
+    assert instruction.masks(Registers(values), Masks()) == MASKINGS[text]
 
 
 def test_basepri_holds_back_what_is_not_more_urgent() -> None:

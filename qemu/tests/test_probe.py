@@ -141,7 +141,7 @@ def test_interrupt_that_comes_too_late(desk: Desk) -> None:
         stop = desk.probe.run(0.00005) or desk.probe.interrupt()
         assert stop.why in (Why.BREAK, Why.INTERRUPTED)
         registers = desk.probe.registers()
-        assert len(registers.values) == 17
+        assert len(registers) == 17
         assert stop.why is Why.INTERRUPTED or registers.pc == desk.address("main")
 
 

@@ -79,11 +79,11 @@ class Answers:
             return
         if board.pc == place.pc and place.nth == 1 and not here.exception:
             let_handler_run(board)  # where it comes back to, nothing has been executed yet
-            if board.registers.values == here.values:
+            if board.registers == here:
                 return
         for _ in range(place.nth + 1):
             board.wait_address(place.pc, awake=True)
-            if board.registers.values == here.values:
+            if board.registers == here:
                 return
         raise TraceError("the program does not come there again as it did")
 
@@ -137,7 +137,7 @@ class Answers:
         start, end = (board.image.value(name) for name in ("__data_start__", "__bss_end__"))
         stack = board.image.value("__stack_end__") - here.sp
         return (
-            here.values,
+            here,
             line_of(board, self._wire),
             board.read_memory(start, end - start),
             board.read_memory(here.sp, stack) if stack > 0 else None,

@@ -279,15 +279,16 @@ class Image:
     def _ranges(self) -> ARanges | None:
         """Which unit an address belongs to; None where the compiler has not said."""
         try:
-            return self._dwarf.get_aranges() if self._dwarf else None
+            found = self._dwarf.get_aranges() if self._dwarf else None
         except (*UNSOUND, NotImplementedError):
             return None
+        return found if found and found.keys else None
 
     def _rows(self, address: int) -> _Rows:
         """The line table of the unit that holds an address; of all, where that is not known. Each
         is read when somebody asks: most never are, and it takes a while."""
         ranges = self._ranges
-        unit = ranges.cu_offset_at_addr(address) if ranges and ranges.keys else None
+        unit = ranges.cu_offset_at_addr(address) if ranges else None
         if unit not in self._line_tables:
             rows: _Rows = []
             try:

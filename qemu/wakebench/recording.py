@@ -127,9 +127,7 @@ def _parse(text: bytes) -> list[Registers]:
     whole = len(values) // (4 * REGISTERS)
     if text.count(b"XPSR=") not in (whole, whole + 1):
         raise BenchError("QEMU's log of registers is not as expected")
-    return [
-        Registers(each) for each in struct.iter_unpack(_FORMAT, values[: whole * 4 * REGISTERS])
-    ]
+    return list(map(Registers, struct.iter_unpack(_FORMAT, values[: whole * 4 * REGISTERS])))
 
 
 def executed(lines: Sequence[Registers], entries: Container[int]) -> list[Registers]:
@@ -137,7 +135,7 @@ def executed(lines: Sequence[Registers], entries: Container[int]) -> list[Regist
     once, or when the handler that came instead has returned. `entries`: where handlers begin. The
     last line is kept: it is where the core stands.
     """
-    kept = [one for one, after in zip(lines, lines[1:], strict=False) if one.values != after.values]
+    kept = [one for one, after in zip(lines, lines[1:], strict=False) if one != after]
     kept += lines[-1:]
     left = {
         at
@@ -151,7 +149,7 @@ def _comes_back(lines: Sequence[Registers], at: int) -> bool:
     """Whether the handler that came after a line returns to that very line."""
     outer = lines[at].exception
     back = next((line for line in lines[at + 1 :] if line.exception == outer), None)
-    return back is not None and back.values == lines[at].values
+    return back is not None and back == lines[at]
 
 
 def is_entry(line: Registers, entries: Container[int]) -> bool:

@@ -245,7 +245,7 @@ class Walker:
 
     def state(self) -> tuple[object, ...]:
         """All that decides about what comes."""
-        return (self.here.values, self.masks, self.line, *self.memory.in_use(self.here.sp))
+        return (self.here, self.masks, self.line, *self.memory.in_use(self.here.sp))
 
     def machine(self) -> tuple[Line, bytes]:
         """Line and variables as the machine has them at the end of the record."""
