@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 from wakebench.board import Board, Points
@@ -29,7 +28,7 @@ _Lent = TypeVar("_Lent", bound=AbstractContextManager[object])
 
 
 class Subject:
-    """Owns the machines. Boards are made when first asked for; close it, or use it in a `with`."""
+    """Owns the machine, on which one program is at a time. Close it, or use it in a `with`."""
 
     def __init__(
         self,
@@ -54,43 +53,39 @@ class Subject:
         """Modes of the sweep that are part of the grading."""
         self.qemu = qemu
         self._owned = ExitStack()
-        self._machines: dict[str, Machine] = {}
+        self._machine: Machine | None = None
         self._counting = counting
         self._images: dict[str, Image] = {}
         self._explorations: dict[str, tuple[Exploration, Trace]] = {}
-        self._boards: dict[str, Board] = {}
+        self._board: Board | None = None
+        self._level = ""
+        self._latest: Board | None = None
         self._traces: list[Trace] = []
         self._lent: dict[str, Any] = {}
-        self._latest: Board | None = None
         try:
-            self._start_machines(build)
+            self._start_machine()
         except BaseException:
             self.close()
             raise
 
-    def _start_machines(self, build: BuildResult) -> None:
-        """All at once: each takes a moment to come up."""
-        for elf in build.elfs:
-            if elf.level in self._machines:
-                continue
-            self._machines[elf.level] = self._new_machine(elf.path)
-
-    def _new_machine(self, elf: Path) -> Machine:
-        machine = Machine(elf, self.qemu, Wiring(counts=self._counting))
-        return self._owned.enter_context(machine)
+    def _start_machine(self, level: str = MAIN_LEVEL) -> None:
+        """It takes a moment to come up, so it is started before a board is asked for."""
+        if self._machine:
+            self._machine.close()
+        self._board, self._level = None, level
+        path = next((elf.path for elf in self._whole.elfs if elf.level == level), None)
+        if path:  # else it does not compile, and nothing can be run
+            machine = Machine(path, self.qemu, Wiring(counts=self._counting))
+            self._machine = self._owned.enter_context(machine)
 
     def count_from_now_on(self) -> None:
         """Use machines that count instructions: one has been suspected of going round for ever.
         What was traced since the last digest is forgotten.
         """
         self._counting = True
-        for machine in self._machines.values():
-            machine.close()
-        self._machines.clear()
-        self._boards.clear()
         self._lent.clear()
         self._traces.clear()
-        self._start_machines(self._whole)
+        self._start_machine()
 
     def whole_build(self) -> BuildResult:
         """Wait for the other levels to be built, too."""
@@ -98,12 +93,6 @@ class Subject:
             rest, self._rest = self._rest.result(), None
             self._whole = merged(self._whole, rest)
         return self._whole
-
-    def complete(self) -> BuildResult:
-        """The whole build, with its machines on their way."""
-        build = self.whole_build()
-        self._start_machines(build)
-        return build
 
     @contextmanager
     def lent(self, name: str, make: Callable[[], _Lent]) -> Iterator[_Lent]:
@@ -128,20 +117,24 @@ class Subject:
     # -- boards ----------------------------------------------------------------------------------
 
     def board(self, level: str = MAIN_LEVEL) -> Board:
-        """The board at `level`, freshly reset."""
-        if level not in self._boards or self._boards[level].died:
-            self._boards[level] = self._new_board(level)
-        board = self._boards[level]
-        board.reset()
-        self._traces.append(board.trace)
-        self._latest = board
-        return board
+        """The board with the program of `level`, freshly reset. The one of another level is of no
+        use any more, but for its trace."""
+        if self._board is None or self._board.died or self._level != level:
+            self._board = self._new_board(level)
+        self._board.reset()
+        self._traces.append(self._board.trace)
+        self._latest = self._board
+        return self._board
 
     def _new_board(self, level: str) -> Board:
-        image = self.image(level)
-        if level in self._boards:  # the program has brought its machine down
-            self._machines[level] = self._new_machine(image.path)
-        return Board(self._machines[level], image, Points(dict(self.lab.trace)))
+        image, before = self.image(level), self._board
+        if before is not None and not before.died:
+            self._level = level
+            return before.reprogrammed(image)
+        if before is not None or self._level != level:  # before: it has brought its machine down
+            self._start_machine(level)
+        assert self._machine is not None  # as there is an image
+        return Board(self._machine, image, Points(dict(self.lab.trace)))
 
     def image(self, level: str) -> Image:
         """The image at `level`."""
@@ -158,7 +151,7 @@ class Subject:
     @property
     def qemu_version(self) -> str:
         """The version of the QEMU in use; empty before the first board."""
-        return next((b.qemu_version for b in self._boards.values()), "")
+        return self._latest.qemu_version if self._latest else ""
 
     def take_digest(self) -> str:
         """One hash over the traces made since the last call, in order."""
@@ -208,7 +201,7 @@ class Subject:
     @property
     def latest_level(self) -> str:
         """The level of the board that was reset last; empty before the first."""
-        return next((lv for lv, b in self._boards.items() if b is self._latest), "")
+        return self._level if self._latest else ""
 
     def story(self) -> tuple[str, ...]:
         """What happened last on the board that was reset last."""

@@ -175,6 +175,7 @@ class Board:
     ) -> None:
         self.image = image
         self.limits = limits or Limits()
+        self._points = points
         self._core = Core(machine, self.limits.budget)
         self._handlers = image.handlers()
         self._entries = set(self._handlers.values())
@@ -543,6 +544,14 @@ class Board:
         """The program has not taken exactly `count` presses."""
         if self.presses() == count:
             raise Unmet(f"other than {count} presses taken", str(count))
+
+    def reprogrammed(self, image: Image) -> Board:
+        """Another program on the same machine, which is at power on then: a machine takes ten times
+        as long to start. This board is of no use afterwards, but for its trace. Raises BenchError.
+        """
+        before = len(self.image.flash_content)
+        machine = self._core.reprogram(image.flash_content.ljust(before, b"\0"))
+        return Board(machine, image, self._points, self.limits)
 
     def hand_over(self) -> socket.socket:
         """The gdbstub's socket, for a debugger; see Core.hand_over."""

@@ -41,6 +41,9 @@ BX_LR = 0x4770
 MRS_R0_PSP = 0x8009_F3EF
 MRS_R0_PRIMASK = 0x8010_F3EF
 
+BLOCK = 1024
+"""Bytes of memory that are written at a time: QEMU takes packets of 4 KiB, in hexadecimal."""
+
 PATIENCE_S = 0.2
 """How long the core may run without a sign before it is suspected. Affects speed, no verdict."""
 
@@ -132,6 +135,17 @@ class Core:
         self._probe.remove_write_watch(SYST_CSR)
         self._probe.flush()
         return self._machine.connection("gdb")
+
+    def reprogram(self, flash: bytes) -> Machine:
+        """Overwrite the flash from 0 on, and hand the machine over, as it is at power on but for
+        that. Raises BenchError."""
+        self._reset()
+        for at in range(0, len(flash), BLOCK):
+            self._probe.patch(at, flash[at : at + BLOCK])
+        self.hand_over()
+        if self._qtest.read_block(0, len(flash)) != flash:
+            raise BenchError("the board's flash does not hold what was written there")
+        return self._machine
 
     @contextmanager
     def guarding(self, areas: Sequence[Area]) -> Iterator[None]:

@@ -25,6 +25,8 @@ from wakebench.errors import ImageError
 VECTORS = 64
 """Entries of the vector table: 16 of the core and IRQ 0 to 47."""
 
+FLASH_SIZE = 256 * 1024
+
 WFI_NARROW = 0xBF30
 WFI_WIDE = (0xF3AF, 0x8003)
 BKPT_SEMIHOSTING = 0xBEAB
@@ -144,6 +146,15 @@ class Image:
             if 0 <= offset and offset + length <= len(data):
                 return bytes(data[offset : offset + length])
         return None
+
+    @cached_property
+    def flash_content(self) -> bytes:
+        """The flash from 0 on, as far as the image fills it. What it does not say is 0."""
+        parts = [(at, data) for at, data in self._loaded if at < FLASH_SIZE]
+        content = bytearray(max(at + len(data) for at, data in parts))
+        for at, data in parts:
+            content[at : at + len(data)] = data
+        return bytes(content)
 
     # -- names -----------------------------------------------------------------------------------
 

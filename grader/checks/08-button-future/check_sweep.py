@@ -88,7 +88,7 @@ def check_triples(subject: Subject) -> None:
 def check_singles_levels(subject: Subject) -> None:
     """One press before every instruction of the wait that matters, at the other optimisation
     levels."""
-    subject.complete()
+    subject.whole_build()
     for level in subject.levels:
         if level != MAIN_LEVEL:
             _expect_nothing(subject, singles_at(subject, level))
