@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from firmwares import Bench
+from firmwares import Bench, Build
 
 from wakebench.board import Board, Ended, Ending, Points, Unmet
 from wakebench.core import SRAM_PAINT
+from wakebench.errors import BenchError
+from wakebench.machine import Machine, Qemu
 from wakebench.pins import Edge
+from wakebench.probe import Probe
 from wakebench.trace import Kind
 from wakebench.when import When
 
@@ -40,6 +43,47 @@ def ends(board: Board, run: Callable[[Board], None] = press) -> Ended:
     assert board.trace[-1].kind is Kind.END
     assert board.trace[-1].name == ended.value.ending
     return ended.value
+
+
+# -- one machine, several programs ---------------------------------------------------------------
+
+
+def test_another_program_on_the_same_machine(build: Build, qemu: Qemu) -> None:
+    """It does what it does on a machine of its own; longer or shorter, and whatever became of the
+    one before."""
+
+    def run(board: Board) -> str:
+        board.reset()
+        try:
+            press(board)
+        except Ended as ended:
+            return f"{ended} {board.trace.digest()}"
+        return board.trace.digest()
+
+    images = [build(name) for name in ("sleeper", "line", "spinner", "ticker")]
+    alone = []
+    for image in images:
+        with Machine(image.path, qemu) as machine:
+            alone.append(run(Board(machine, image, TASK)))
+    order = [0, 1, 2, 0, 3, 2, 1]
+    with Machine(images[0].path, qemu) as machine:
+        board = Board(machine, images[0], TASK)
+        found = [run(board)]
+        for which in order[1:]:
+            board = board.reprogrammed(images[which])
+            found.append(run(board))
+    assert found == [alone[which] for which in order]
+    assert len(set(found)) == len(images)
+
+
+def test_a_flash_that_does_not_take_the_program(
+    build: Build, qemu: Qemu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Machine(build("led").path, qemu) as machine:
+        board = Board(machine, build("led"), TASK)
+        monkeypatch.setattr(Probe, "patch", lambda *_: None)
+        with pytest.raises(BenchError, match="flash does not hold"):
+            board.reprogrammed(build("sleeper"))
 
 
 # -- one press, in full --------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from firmwares import qemus
 from lab08 import MUTANTS, POLL, Changes, build
 
 from wakebench.agreement import Comparison, failed
+from wakebench.answers import Answers
 from wakebench.board import Board, Points
 from wakebench.core import SRAM
 from wakebench.decode import Access, Decoder, Does, Masks
@@ -260,6 +261,27 @@ def test_one_press_is_explored_as_the_first_of_two(board: Board) -> None:
     assert one.reduction.classes == two.reduction.classes
     assert one.reduction.dependent <= two.reduction.dependent
     assert not one.gaps and one.runs <= two.runs
+
+
+@pytest.mark.parametrize("board", ["Og"], indirect=True)
+def test_a_program_that_sleeps_as_before_its_first_press_is_not_started_anew(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else comes of it."""
+    resets: list[Board] = []
+    reset = Board.reset
+
+    def counted(board: Board) -> None:
+        resets.append(board)
+        reset(board)
+
+    monkeypatch.setattr(Board, "reset", counted)
+    start = window_start(board.image)
+    goes_on = explore(board, start, BUTTON, LINE)
+    few = len(resets)
+    monkeypatch.setattr(Answers, "_sleeps_as_at_first", lambda _: False)
+    assert explore(board, start, BUTTON, LINE) == goes_on
+    assert few < len(resets) - few
 
 
 ARMS, UNMASKS = (

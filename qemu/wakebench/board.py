@@ -187,6 +187,8 @@ class Board:
             [*image.sites, *self._entries, *self._traced, self._reset_handler]
         )
         self._guarded: dict[int, Area] = {}
+        self._at_power_on: Registers | None = None
+        """What the registers hold then; the same each time."""
         self._start()
 
     def _resolve(self, points: Points) -> dict[int, tuple[str, str]]:
@@ -251,7 +253,9 @@ class Board:
         """Power on and forget the last run. The core stands at the first instruction of Reset."""
         self._start()
         self._core.reset()
-        self._here = self._core.registers()
+        if self._at_power_on is None:
+            self._at_power_on = self._core.registers()
+        self._here = self._at_power_on
         self._unexecuted.add(self._key())
         self._note(Kind.RESET)
 
@@ -495,6 +499,10 @@ class Board:
     def read_memory(self, address: int, length: int) -> bytes | None:
         """Memory of the program; for diagnosis."""
         return self._core.read(address, length)
+
+    def read_each(self, *areas: tuple[int, int]) -> list[bytes | None]:
+        """The same of several areas, address and length of each; for diagnosis."""
+        return self._core.read_each(*areas)
 
     # -- looking ---------------------------------------------------------------------------------
 

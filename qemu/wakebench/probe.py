@@ -26,6 +26,9 @@ LONGEST_READ = 1024
 MOST_AT_ONCE = 64
 """Commands sent before their answers are read: both sides' sockets hold so many."""
 
+MOST_READS_AT_ONCE = 16
+"""Their answers are long."""
+
 PC = 15
 SP = 13
 LR = 14
@@ -182,6 +185,14 @@ class Probe:
         self._send(payload)
         return self._answer(payload)
 
+    def _ask_each(self, *payloads: bytes) -> list[bytes]:
+        answers: list[bytes] = []
+        for at in range(0, len(payloads), MOST_READS_AT_ONCE):
+            some = payloads[at : at + MOST_READS_AT_ONCE]
+            self._send(*some)
+            answers += map(self._answer, some)
+        return answers
+
     def _answer(self, payload: bytes) -> bytes:
         try:
             return self._receive(ANSWER_TIMEOUT_S)
@@ -208,14 +219,25 @@ class Probe:
 
     def read(self, address: int, length: int) -> bytes | None:
         """Memory as the core sees it, or None where nothing answers. Not for device registers."""
-        collected = b""
-        while len(collected) < length:
-            at, most = address + len(collected), min(length - len(collected), LONGEST_READ)
-            answer = self._ask(b"m%x,%x" % (at, most))
-            if answer.startswith(b"E"):
-                return None
-            collected += bytes.fromhex(answer.decode("ascii"))
-        return collected
+        return self.read_each((address, length))[0]
+
+    def read_each(self, *areas: tuple[int, int]) -> list[bytes | None]:
+        """The same of several areas, address and length of each."""
+        parts = [
+            [
+                (at, min(LONGEST_READ, start + length - at))
+                for at in range(start, start + length, LONGEST_READ)
+            ]
+            for start, length in areas
+        ]
+        payloads = [b"m%x,%x" % part for area in parts for part in area]
+        answers = iter(self._ask_each(*payloads))
+        found: list[bytes | None] = []
+        for area in parts:
+            texts = [next(answers) for _ in area]
+            silent = any(text.startswith(b"E") for text in texts)
+            found.append(None if silent else bytes.fromhex(b"".join(texts).decode("ascii")))
+        return found
 
     def patch(self, address: int, code: bytes) -> None:
         """Overwrite memory, flash included. A reset does not undo it."""

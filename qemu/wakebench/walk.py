@@ -22,9 +22,6 @@ from wakebench.recording import is_entry
 
 Bytes = bytes | memoryview
 
-BLOCK = 1024
-"""Bytes that the gdbstub gives at a time."""
-
 STEPS = 4_000
 """Instructions that are looked at in one run."""
 
@@ -48,21 +45,21 @@ class _Memory:
 
     def load(self, sp: int) -> None:
         """Read what is in use: variables, and the stack from `sp` up."""
-        for start, end in (self._data, (sp, self._stack_end)):
-            self._set(start - SRAM, self._read(start, end))
+        areas = self._data, (sp, self._stack_end)
+        for (start, _), found in zip(areas, self._read(*areas), strict=True):
+            self._set(start - SRAM, found)
 
     def _set(self, at: int, data: bytes) -> None:
         self._copy = None
         self._bytes[at : at + len(data)] = data
         self._known[at : at + len(data)] = b"\1" * len(data)
 
-    def _read(self, start: int, end: int) -> bytes:
-        blocks = [
-            self._board.read_memory(at, min(BLOCK, end - at)) for at in range(start, end, BLOCK)
-        ]
-        if any(block is None for block in blocks):
+    def _read(self, *areas: tuple[int, int]) -> list[bytes]:
+        """What the machine has now, between two addresses each."""
+        found = self._board.read_each(*((start, end - start) for start, end in areas))
+        if None in found:
             raise TraceError("the program's stack pointer leaves its memory")
-        return b"".join(block or b"" for block in blocks)
+        return [each for each in found if each is not None]
 
     def apply(self, access: Access, stored: bool) -> None:
         """Take a write over. `stored`: an exclusive one has not failed."""
@@ -99,14 +96,14 @@ class _Memory:
 
     def variables(self) -> bytes:
         """The variables as the machine has them now."""
-        return self._read(*self._data)
+        return self._read(self._data)[0]
 
     def is_as_seen(self, sp: int) -> bool:
         """Whether the machine has the same now, as far as it is known."""
         variables, stack = self.in_use(sp)
-        found = self._read(sp, self._stack_end)
+        now, found = self._read(self._data, (sp, self._stack_end))
         known = self._known[sp - SRAM : self._stack_end - SRAM]
-        return variables == self.variables() and all(
+        return variables == now and all(
             ours == theirs or not sure
             for ours, theirs, sure in zip(stack, found, known, strict=True)
         )
