@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from wakelab.errors import InfraError
+from wakelab.in_turn import run_in_turn
 from wakelab.labs import Lab, given_sources
 from wakelab.report import CompilerMessage
 from wakelab.submission import Submission
@@ -169,24 +170,12 @@ class Builder:
                 _write_readable(given_files, path.relative_to(self._root), _bytes_of(path))
             handed_in = [file.name for file in submission.files if file.name.endswith(".c")]
             work = _Work(given_files, private, out, self._confined, lab, tuple(handed_in))
-            compiled = {
-                level: [jobs.start(work.compile, level, source) for source in handed_in]
-                for level in levels
-            }
             given = {level: self._given(jobs, unfinished, level, sources) for level in levels}
-            messages: list[CompilerMessage] = []
-            linked: dict[str, Future[list[CompilerMessage]]] = {}
-            for level in levels:
-                found = [message for each in jobs.results(compiled[level]) for message in each]
-                messages += found
-                objects = given[level]()
-                if not any(message.severity == "error" for message in found):
-                    linked[level] = jobs.start(work.link, level, objects)
-            for each in jobs.results(list(linked.values())):
-                messages += each
+            built = [jobs.start(work.build, level, given[level]()) for level in levels]
+            messages = [message for each in jobs.results(built) for message in each]
         elfs = tuple(
             Elf(level, path, hashlib.sha256(path.read_bytes()).hexdigest())
-            for level in linked
+            for level in levels
             if (path := out / f"{level}.elf").is_file()
         )
         return _result(elfs, messages)
@@ -289,23 +278,38 @@ class _Work:
     lab: Lab
     handed_in: tuple[str, ...]
 
-    def compile(self, level: str, source: str) -> list[CompilerMessage]:
-        target = _write_readable(self.private.parent / level, f"{source}.o", b"")
-        completed = self._run_compiler(level, source, target, "-fdiagnostics-format=json")
-        if b"due to -fmax-errors" in completed.output:  # in JSON gcc then prints no message at all
-            completed = self._run_compiler(level, source, target, "-fno-diagnostics-show-caret")
-        messages = [
-            self._localized(message)
-            for message in parse_compiler_output(completed.output, source, level)
+    def build(self, level: str, given: Sequence[Path]) -> list[CompilerMessage]:
+        """Compile what was handed in and link it with the `given` objects: what the tools said."""
+        fresh = self.private.parent / level
+        objects = [_write_readable(fresh, f"{name}.o", b"") for name in self.handed_in]
+        target = _write_readable(self.out, f"{level}.elf", b"")
+        compile_each = [
+            self._compile(level, source, each, "-fdiagnostics-format=json")
+            for source, each in zip(self.handed_in, objects, strict=True)
         ]
-        failed = completed.ending is not Ending.EXIT or completed.returncode != 0
-        if failed and not any(message.severity == "error" for message in messages):
-            text = f"the compiler {_how_it_ended(completed)}"
-            messages.append(CompilerMessage(source, 0, 0, "error", text, level))
+        link = [
+            str(self.toolchain.gcc),
+            *(*_LINK, "-T", str(self.given / _SCRIPT)),
+            *map(str, (*given, *objects)),
+            *("-lgcc", "-o", str(target)),
+        ]
+        view = View((self.given, *dict.fromkeys(each.parent for each in given)), (*objects, target))
+        ended = run_in_turn(self.toolchain, compile_each, link, self.private, view)
+        messages = [
+            message
+            for source, completed in zip(self.handed_in, ended, strict=False)
+            for message in self._of_compiler(level, source, completed)
+        ]
+        if len(ended) > len(compile_each):
+            messages += self._of_linker(level, ended[-1])
+        if len(ended) > len(compile_each) and _went_well(ended[-1]):
+            target.chmod(0o644)
+        else:
+            target.unlink(missing_ok=True)
         return messages
 
-    def _run_compiler(self, level: str, source: str, target: Path, form: str) -> Completed:
-        argv = [
+    def _compile(self, level: str, source: str, target: Path, form: str) -> list[str]:
+        return [
             str(self.toolchain.gcc),
             *_COMPILE,
             f"-{level}",
@@ -320,28 +324,26 @@ class _Work:
             "-o",
             str(target),
         ]
-        return self.toolchain.run(argv, self.private, view=View((self.given,), (target,)))
 
-    def link(self, level: str, given: Sequence[Path]) -> list[CompilerMessage]:
-        target = _write_readable(self.out, f"{level}.elf", b"")
-        fresh = self.private.parent / level
-        objects = [*given, *(fresh / f"{name}.o" for name in self.handed_in)]
-        script = self.given / _SCRIPT
-        folders = dict.fromkeys(each.parent for each in objects)
-        completed = self.toolchain.run(
-            [
-                str(self.toolchain.gcc),
-                *(*_LINK, "-T", str(script)),
-                *map(str, objects),
-                *("-lgcc", "-o", str(target)),
-            ],
-            self.private,
-            view=View((script, *folders), (target,)),
-        )
-        if completed.ending is Ending.EXIT and completed.returncode == 0:
-            target.chmod(0o644)
+    def _of_compiler(self, level: str, source: str, completed: Completed) -> list[CompilerMessage]:
+        if b"due to -fmax-errors" in completed.output:  # in JSON gcc then prints no message at all
+            target = self.private.parent / level / f"{source}.o"
+            argv = self._compile(level, source, target, "-fno-diagnostics-show-caret")
+            view = View((self.given,), (target,))
+            completed = self.toolchain.run(argv, self.private, view=view)
+        messages = [
+            self._localized(message)
+            for message in parse_compiler_output(completed.output, source, level)
+        ]
+        failed = not _went_well(completed)
+        if failed and not any(message.severity == "error" for message in messages):
+            text = f"the compiler {_how_it_ended(completed)}"
+            messages.append(CompilerMessage(source, 0, 0, "error", text, level))
+        return messages
+
+    def _of_linker(self, level: str, completed: Completed) -> list[CompilerMessage]:
+        if _went_well(completed):
             return []
-        target.unlink(missing_ok=True)
         messages = parse_linker_output(completed.output, level, self._home_of)
         if not messages:
             text = f"the linker {_how_it_ended(completed)}"
@@ -581,6 +583,10 @@ def _known_path(file: str) -> str:
     """A path that means something to a student: relative to the checkout, else the name alone."""
     file = file.removeprefix("./")
     return file.rpartition("/")[2] if file.startswith("/") else file
+
+
+def _went_well(completed: Completed) -> bool:
+    return completed.ending is Ending.EXIT and completed.returncode == 0
 
 
 def _how_it_ended(completed: Completed) -> str:

@@ -1,0 +1,104 @@
+"""Tools that run one after another in one sandbox: whose output is whose, and how each ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from wakelab.errors import InfraError
+from wakelab.in_turn import run_in_turn
+from wakelab.toolchain import (
+    NOTHING,
+    Completed,
+    DirectRunner,
+    Ending,
+    Limits,
+    Runner,
+    Toolchain,
+    View,
+)
+
+
+class Impatient(DirectRunner):
+    """Half a second, a thousand bytes."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        limits: Limits,
+        env: Mapping[str, str],
+        view: View = NOTHING,
+    ) -> Completed:
+        limits = replace(limits, wall_seconds=0.5, output_bytes=1000)
+        return super().run(argv, cwd, limits, env, view)
+
+
+class Broken(DirectRunner):
+    """A sandbox that cannot be made."""
+
+    def run(self, *_: object) -> Completed:  # type: ignore[override]
+        return Completed(1, b"bwrap: No permissions to create a namespace\n", Ending.EXIT)
+
+
+def run(*scripts: str, then: str = "", runner: Runner | None = None) -> list[Completed]:
+    toolchain = Toolchain(Path("/bin/sh"), "", runner or DirectRunner())
+    each = [("sh", "-c", script) for script in scripts]
+    last = ("sh", "-c", then) if then else ()
+    return run_in_turn(toolchain, each, last, Path("/"), NOTHING)
+
+
+def test_each_has_its_own_output() -> None:
+    found = run("echo one; echo to stderr >&2", "printf 'no newline'", "true", then="echo last")
+    assert [each.output for each in found] == [
+        b"one\nto stderr\n",
+        b"no newline",
+        b"",
+        b"last\n",
+    ]
+    assert {(each.returncode, each.ending) for each in found} == {(0, Ending.EXIT)}
+
+
+def test_the_last_runs_only_if_all_others_went_well() -> None:
+    found = run("exit 3", "echo still", then="echo never")
+    assert [(each.returncode, each.output) for each in found] == [(3, b""), (0, b"still\n")]
+
+
+def test_a_crash_is_told_by_its_number_alone() -> None:
+    assert run("kill -SEGV $$") == [Completed(128 + 11, b"", Ending.EXIT)]
+
+
+def test_words_are_not_the_shells() -> None:
+    toolchain = Toolchain(Path("/bin/sh"), "", DirectRunner())
+    argv = ("printf", "%s|", "a b", "$HOME", "'", '"', "*", "; exit 9", "\n")
+    (found,) = run_in_turn(toolchain, [argv], (), Path("/"), NOTHING)
+    assert found.output == b"a b|$HOME|'|\"|*|; exit 9|\n|"
+
+
+def test_what_a_tool_prints_ends_no_turn() -> None:
+    """Whatever it prints; it would have to know the mark."""
+    lines = "".join(f"echo {'0' * 32} {code}; echo {code}; " for code in range(3))
+    first, second = run(lines + "exit 1", "echo mine")
+    assert first.returncode == 1 and first.output.count(b"\n") == 6
+    assert second.output == b"mine\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "ending"),
+    [("sleep 60", Ending.TIMEOUT), ("yes", Ending.FLOOD)],
+    ids=["takes-too-long", "prints-too-much"],
+)
+def test_what_is_stopped_is_the_last(script: str, ending: Ending) -> None:
+    first, second = run("echo done", script, "echo never", then="true", runner=Impatient())
+    assert (first.output, first.ending) == (b"done\n", Ending.EXIT)
+    assert second.ending is ending
+    assert b"done" not in second.output and b"never" not in second.output
+
+
+def test_a_sandbox_that_fails_is_nobodys_compiler_error() -> None:
+    with pytest.raises(InfraError, match="could not be run in its sandbox") as raised:
+        run("true", runner=Broken())
+    assert "No permissions" in str(raised.value)
