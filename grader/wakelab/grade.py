@@ -72,8 +72,8 @@ def grade_submission(
 ) -> Report:
     """Grade what was handed in; `modes` of the sweep come on top of the lab's own, and what an
     instructor's `points` say on top of what the lab says. With `two_lanes` on two cores, which
-    forks: not where other threads run. The report is the same. `meanwhile` is done while the build
-    is under way.
+    forks: not where other threads run. The report is the same. `meanwhile` is done while the second
+    lane may still be at work.
 
     Raises UserError where there is nothing to grade.
     """
@@ -89,11 +89,10 @@ def grade_submission(
             _import_what_checks_need()
         else:
             stages = owned.enter_context(built_here(builder, lab, submission))
-        meanwhile()
         graded_by = {"grader": grader_hash(root, lab), "lab": lab_hash(root, lab)}
         work = Work(checks, lab, submission, qemu, modes, plan_of(lab, checks, points))
         second = ahead.second if ahead else None
-        tried = work.with_checks(partial(_try_on_boards, work, stages, second))
+        tried = work.with_checks(partial(_try_on_boards, work, stages, second, meanwhile))
     versions = {
         "wakelab": __version__,
         "gcc": toolchain.version,
@@ -129,10 +128,14 @@ class _Tried:
 
 
 def _try_on_boards(
-    work: Work, stages: Stages, for_second: Arrivals | None, checks: ChecksPlugin
+    work: Work,
+    stages: Stages,
+    for_second: Arrivals | None,
+    meanwhile: Callable[[], object],
+    checks: ChecksPlugin,
 ) -> _Tried:
     """Run the checks, when pytest is ready to: here, and in a second lane if the build arrives
-    `for_second`, too."""
+    `for_second`, too. `meanwhile` is for the time that is left until that one has ended."""
     from wakelab.plugin import Lane
 
     with ExitStack() as owned:
@@ -143,6 +146,7 @@ def _try_on_boards(
         subject = owned.enter_context(work.subject(stages))
         checks.run(subject, Lane(second.claim) if second else Lane())
         if second:
+            meanwhile()
             second.finish(subject)
         build = subject.whole_build() if checks.looked_at_levels() else subject.build
         return _Tried(checks.results, build, subject.qemu_version)
@@ -154,6 +158,7 @@ def _import_what_checks_need() -> None:
     second lane."""
     gc.disable()
     try:
+        import capstone  # noqa: F401
         import pytest  # noqa: F401
 
         import wakelab.plugin
