@@ -8,6 +8,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+_PROCESSOR = 38
+"""Of the fields of /proc/thread-self/stat, from 0 (proc(5))."""
 
 
 def stay_on_core(number: int) -> None:
@@ -26,6 +30,25 @@ def on_core(number: int) -> Iterator[None]:
         return
     before = os.sched_getaffinity(0)
     stay_on_core(number)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def on_this_core() -> Iterator[None]:
+    """Within, keep to the core on which the calling thread runs just now. Where several processes
+    grade, the kernel has found each the core with the least to do, and may find another one for
+    the next grading: no number has to be agreed on, which those in different containers could not.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    _, _, fields = Path("/proc/thread-self/stat").read_text().rpartition(") ")
+    number = int(fields.split()[_PROCESSOR - 2])
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {number} & before or before)
     try:
         yield
     finally:

@@ -24,13 +24,9 @@ class Pool(Protocol):
 
 class ProcessPerThread:
     """A grading process for each thread that grades, started when it does so for the first time.
-    One that dies costs its submission only, and the thread starts another one. `cores`: each stays
-    on a core of its own, where there are as many."""
+    One that dies costs its submission only, and the thread starts another one."""
 
-    def __init__(
-        self, limit_s: float = LIMIT_S, command: Sequence[str] = WORKER, *, cores: bool = False
-    ) -> None:
-        self._cores = cores
+    def __init__(self, limit_s: float = LIMIT_S, command: Sequence[str] = WORKER) -> None:
         self._limit_s = limit_s
         self._command = command
         self._lock = threading.Lock()
@@ -45,8 +41,7 @@ class ProcessPerThread:
             with self._lock:
                 if self._closed:
                     return Outcome(None, "stopped")
-                core = (str(len(self._processes)),) if self._cores else ()
-                process = GradingProcess(self._limit_s, (*self._command, *core))
+                process = GradingProcess(self._limit_s, self._command)
                 self._processes.append(process)
             self._own.process = process
         return process.grade(job)
@@ -72,7 +67,7 @@ class LocalPool:
     def __init__(
         self, size: int, limit_s: float = LIMIT_S, command: Sequence[str] = WORKER
     ) -> None:
-        self._graders = ProcessPerThread(limit_s, command, cores=True)
+        self._graders = ProcessPerThread(limit_s, command)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="grading")
 
     def grade(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:

@@ -19,7 +19,7 @@ from wakelab.caretaker import OwnFolder
 from wakelab.classes.fingerprint import fingerprint
 from wakelab.classes.job import Job, Outcome, pack_outcome, unpack_job
 from wakelab.confinement import Confinement, NoSandbox, choose
-from wakelab.cores import stay_on_core
+from wakelab.cores import on_this_core
 from wakelab.errors import UserError
 from wakelab.grade import grade_submission
 from wakelab.labs import Lab, checkout_root, load_lab
@@ -66,7 +66,10 @@ class Worker:
         return self._labs[key]
 
     def _grade(self, lab: Lab, confinement: Confinement, job: Job) -> Report:
-        return grade_submission(self._root, lab, job.submission, confinement, job.modes, job.points)
+        with on_this_core():
+            return grade_submission(
+                self._root, lab, job.submission, confinement, job.modes, job.points
+            )
 
 
 def serve(jobs: TextIO, outcomes: TextIO) -> None:
@@ -78,12 +81,9 @@ def serve(jobs: TextIO, outcomes: TextIO) -> None:
 
 
 def main() -> None:
-    """Serve on the standard streams, and leave nothing behind when told to end. The one argument,
-    if there is one, is the number of the core to stay on."""
+    """Serve on the standard streams, and leave nothing behind when told to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever owns this process decides
     signal.signal(signal.SIGTERM, _end)
-    if len(sys.argv) > 1:
-        stay_on_core(int(sys.argv[1]))
     # What anything prints must not get between the outcomes.
     outcomes = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
