@@ -34,6 +34,9 @@ class FakeSubject:
     def __init__(self) -> None:
         self.traces: list[str] = []
 
+    def distrust_machine(self) -> None:
+        self.traces.append("of a machine that nobody trusts")
+
     def take_digest(self) -> str:
         digest = ", ".join(self.traces)
         self.traces.clear()

@@ -246,6 +246,7 @@ class ChecksPlugin:
         )
 
     def _infra(self, spec: Spec, what: str) -> CheckResult:
+        self._subject.distrust_machine()
         return self._result(
             spec,
             Verdict.INFRA,

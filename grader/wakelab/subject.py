@@ -129,12 +129,19 @@ class Subject:
     def _new_board(self, level: str) -> Board:
         image, before = self.image(level), self._board
         if before is not None and not before.died:
+            self.distrust_machine()  # until it has the program
+            board = before.reprogrammed(image)
             self._level = level
-            return before.reprogrammed(image)
+            return board
         if before is not None or self._level != level:  # before: it has brought its machine down
             self._start_machine(level)
         assert self._machine is not None  # as there is an image
         return Board(self._machine, image, Points(dict(self.lab.trace)))
+
+    def distrust_machine(self) -> None:
+        """The bench has failed, and nobody knows how it left the machine: the next board is on
+        another one."""
+        self._board, self._level = None, ""
 
     def image(self, level: str) -> Image:
         """The image at `level`."""
