@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,23 +16,9 @@ from wakelab.toolchain import (
     Limits,
     Runner,
     Toolchain,
-    View,
 )
 
-
-class Impatient(DirectRunner):
-    """Half a second, a thousand bytes."""
-
-    def run(
-        self,
-        argv: Sequence[str],
-        cwd: Path,
-        limits: Limits,
-        env: Mapping[str, str],
-        view: View = NOTHING,
-    ) -> Completed:
-        limits = replace(limits, wall_seconds=0.5, output_bytes=1000)
-        return super().run(argv, cwd, limits, env, view)
+IMPATIENT = Limits(wall_seconds=0.5, output_bytes=1000)
 
 
 class Broken(DirectRunner):
@@ -44,11 +28,13 @@ class Broken(DirectRunner):
         return Completed(1, b"bwrap: No permissions to create a namespace\n", Ending.EXIT)
 
 
-def run(*scripts: str, then: str = "", runner: Runner | None = None) -> list[Completed]:
+def run(
+    *scripts: str, then: str = "", runner: Runner | None = None, limits: Limits | None = None
+) -> list[Completed]:
     toolchain = Toolchain(Path("/bin/sh"), "", runner or DirectRunner())
     each = [("sh", "-c", script) for script in scripts]
     last = ("sh", "-c", then) if then else ()
-    return run_in_turn(toolchain, each, last, Path("/"), NOTHING)
+    return run_in_turn(toolchain, each, last, Path("/"), NOTHING, limits)
 
 
 def test_each_has_its_own_output() -> None:
@@ -92,7 +78,7 @@ def test_what_a_tool_prints_ends_no_turn() -> None:
     ids=["takes-too-long", "prints-too-much"],
 )
 def test_what_is_stopped_is_the_last(script: str, ending: Ending) -> None:
-    first, second = run("echo done", script, "echo never", then="true", runner=Impatient())
+    first, second = run("echo done", script, "echo never", then="true", limits=IMPATIENT)
     assert (first.output, first.ending) == (b"done\n", Ending.EXIT)
     assert second.ending is ending
     assert b"done" not in second.output and b"never" not in second.output

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wakelab.errors import InfraError
-from wakelab.toolchain import Completed, Ending, Toolchain, View
+from wakelab.toolchain import Completed, Ending, Limits, Toolchain, View
 
 
 def run_in_turn(
@@ -18,10 +18,12 @@ def run_in_turn(
     then: Sequence[str],
     cwd: Path,
     view: View,
+    limits: Limits | None = None,
 ) -> list[Completed]:
     """Run each of the tools, and `then` the last one if all of them went well. What came of those
-    that were run, in order; a signal's number is 128 + it. The limits hold for all together, so
-    the last of the results may be a tool that was stopped, and those after it were not run.
+    that were run, in order; a signal's number is 128 + it. The `limits` of time and output hold for
+    all together, so the last of the results may be a tool that was stopped, and those after it were
+    not run.
 
     What they print comes through one pipe. Between them stands a mark that nobody can know who
     writes what they read.
@@ -36,7 +38,7 @@ def run_in_turn(
         script += ["[ $status = 0 ] || failed=1"]
     if then:
         script += [f'[ "$failed" ] || {{ ({shlex.join(then)} 2>&1); echo {mark} $?; }}']
-    whole = toolchain.run(["sh", "-c", "\n".join(script)], cwd, view=view)
+    whole = toolchain.run(["sh", "-c", "\n".join(script)], cwd, limits, view)
     *ended, rest = re.split(rb"%s (\d+)\n" % mark.encode(), whole.output)
     outputs, codes = ended[::2], ended[1::2]
     found = [
