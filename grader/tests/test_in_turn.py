@@ -88,3 +88,8 @@ def test_a_sandbox_that_fails_is_nobodys_compiler_error() -> None:
     with pytest.raises(InfraError, match="could not be run in its sandbox") as raised:
         run("true", runner=Broken())
     assert "No permissions" in str(raised.value)
+
+
+def test_a_shell_that_is_killed_in_the_last_turn_is_noticed() -> None:
+    with pytest.raises(InfraError, match="could not be run in its sandbox"):
+        run("true", then="kill -KILL $PPID")

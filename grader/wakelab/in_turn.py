@@ -47,7 +47,8 @@ def run_in_turn(
     ]
     if whole.ending is not Ending.EXIT:
         return [*found, Completed(whole.returncode, rest, whole.ending)]
-    if len(found) < len(each):
+    owed = len(each) + bool(then and not any(one.returncode for one in found))
+    if len(found) < owed:
         raise InfraError(
             "the compiler could not be run in its sandbox",
             rest.decode("utf-8", "replace").strip()[-300:] or f"it ended with {whole.returncode}",
