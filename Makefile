@@ -48,7 +48,7 @@ export SUBMISSIONS OUT JOBS SCHEDULER
 export PYTHONUTF8 = 1
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.PHONY: campaign demo grade report script sweep replay debug class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
+.PHONY: campaign demo grade watch report script sweep replay debug class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
 .DEFAULT_GOAL := help
 
 # -P: what lies in the current folder is not importable by accident.
@@ -70,6 +70,10 @@ demo: $(READY)
 ## Grade your work: [LAB=08] [SUBMISSION=folder] [SWEEP=triples] [STRICT=1: fail unless full marks]
 grade: $(READY)
 	@$(PY) -m wakelab grade $(TRUSTED) --lab "$$LAB" $${SWEEP:+--sweep "$$SWEEP"} $${POINTS:+--points "$$POINTS"} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+
+## Grade at every save, on one screen, with keys for a hint, the next lab, the report: [LAB=08] [SUBMISSION=folder]
+watch: $(READY)
+	@$(PY) -m wakelab watch $(TRUSTED) --lab "$$LAB" $${SUBMISSION:+"$$SUBMISSION"}
 
 ## Show the last report again, or give it a platform's shape: [LAB=08] [FORMAT=gradescope; list: which there are]
 report: $(READY)

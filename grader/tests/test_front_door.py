@@ -254,6 +254,13 @@ def test_make_grade_hands_over_lab_and_submission(ready: Machine) -> None:
     assert json.loads(done.stdout) == ["grade", "--lab", "07", '../it\'s ü & "mine"']
 
 
+def test_make_watch_hands_over_lab_and_submission(ready: Machine) -> None:
+    done = ready.run("make", "watch")
+    assert json.loads(done.stdout) == ["watch", "--lab", "08"]
+    done = ready.run("make", "watch", "LAB=07", "SUBMISSION=a b", "TRUST=1")
+    assert json.loads(done.stdout) == ["watch", "--trust-this-code", "--lab", "07", "a b"]
+
+
 def test_make_class_hands_over_what_was_said(ready: Machine) -> None:
     done = ready.run("make", "class", "SUBMISSIONS=a b.zip")
     assert json.loads(done.stdout) == ["class", "--lab", "08", "a b.zip"]

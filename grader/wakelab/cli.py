@@ -84,6 +84,17 @@ def _parser() -> argparse.ArgumentParser:
     add_trust(grade)
     grade.set_defaults(run=_grade)
 
+    watch = commands.add_parser("watch", help="grade at every save, and show one screen")
+    watch.add_argument("--lab", default="08", help="number of the lab (08)")
+    watch.add_argument(
+        "submission", nargs="?", type=Path, help="folder with the files, or a checkout (yours)"
+    )
+    watch.add_argument(
+        "--out", type=Path, help="folder for report.json and junit.xml (build/reports/LAB)"
+    )
+    add_trust(watch)
+    watch.set_defaults(run=_watch)
+
     add_report_commands(commands)
 
     demo = commands.add_parser("demo", help="grade the reference and the stub; show one press")
@@ -159,12 +170,12 @@ def _import_what_shows_a_report() -> None:
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from wakelab.formats.registry import convert, format_named, require_variables
+    from wakelab.formats.registry import format_named, require_variables, write_in_shapes
     from wakelab.grade import grade
     from wakelab.labs import checkout_root, load_lab
     from wakelab.points import as_the_student_sees
     from wakelab.render import render_report
-    from wakelab.report import Verdict, write_atomically, write_report
+    from wakelab.report import Verdict
 
     root = checkout_root()
     lab = load_lab(root, options.lab)
@@ -182,14 +193,31 @@ def _grade(options: argparse.Namespace) -> int:
     shown = report if options.show_hidden else as_the_student_sees(report)
     render_report(shown, _console())
     out = options.out or root / "build" / "reports" / lab.number
-    write_report(report, out / "report.json")
-    for shape in shapes:
-        text = convert(report, shape, surroundings, show_hidden=options.show_hidden)
-        write_atomically(out / shape.file, text)
+    write_in_shapes(report, out, shapes, surroundings, show_hidden=options.show_hidden)
     if report.verdict is Verdict.INFRA:
         return TROUBLE
     # Of what is shown: the exit code must not tell what a hidden check found.
     return FULL if shown.verdict is Verdict.PASS else NOT_FULL
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from wakelab.formats.registry import format_named, write_in_shapes
+    from wakelab.labs import Lab, checkout_root, load_lab
+    from wakelab.report import Report
+    from wakelab.watch.command import Wish, watch
+
+    root = checkout_root()
+    lab = load_lab(root, options.lab)
+
+    def keep_report(lab: Lab, report: Report) -> Path:
+        out: Path = options.out or root / "build" / "reports" / lab.number
+        surroundings = surroundings_of(root, lab.number)
+        return write_in_shapes(report, out, [format_named("junit")], surroundings)
+
+    confinement = confinement_of(root, options.submission or lab.directory, options)
+    _import_what_shows_a_report()
+    wish = Wish(root, lab, options.submission, confinement, keep_report)
+    return watch(wish, _console())
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -86,7 +86,7 @@ def grade_submission(
         if two_lanes:  # forks twice; and nothing may be forked once there are threads
             ahead = owned.enter_context(Ahead(builder, lab, submission))
             stages = ahead.first.stages
-            _import_what_checks_need()
+            import_what_checks_need()
         else:
             stages = owned.enter_context(built_here(builder, lab, submission))
         graded_by = {"grader": grader_hash(root, lab), "lab": lab_hash(root, lab)}
@@ -152,7 +152,7 @@ def _try_on_boards(
         return _Tried(checks.results, build, subject.qemu_version)
 
 
-def _import_what_checks_need() -> None:
+def import_what_checks_need() -> None:
     """Before the second lane is forked, which then need not; meanwhile the build runs. What is
     imported stays: no collection of garbage need go through it, now or later, nor copy it for the
     second lane."""

@@ -60,6 +60,36 @@ def render_report(report: Report, console: Console) -> None:
     _Page(console).report(report)
 
 
+@dataclass(frozen=True)
+class Parts:
+    """A report in parts, for who has less room: lines that are safe to show, in the width and the
+    encoding of one console. What there is nothing of is empty.
+
+    head      the lab, and a rule
+    checks    a line for each
+    compiler  its messages
+    finding   the first check that does not pass: what was expected, what was seen, why, where
+    story     what happened then, up to the failure
+    hint      to it
+    points    the sum, on one line
+    withheld  that something is shown later only
+    """
+
+    head: tuple[Text, ...]
+    checks: tuple[Text, ...]
+    compiler: tuple[Text, ...]
+    finding: tuple[Text, ...]
+    story: tuple[Text, ...]
+    hint: tuple[Text, ...]
+    points: Text
+    withheld: tuple[Text, ...]
+
+
+def parts_of(report: Report, console: Console) -> Parts:
+    """The parts of a report, drawn for a console, but not on it."""
+    return _Drawn(console).parts(report)
+
+
 def render_story(lines: Sequence[str], console: Console) -> None:
     """Print a trace in words, one event a line, at most MAX_STORY of them."""
     _Page(console).story(lines, indent=2)
@@ -219,6 +249,13 @@ class _Page:
 
     def _in_full(self, check: CheckResult) -> None:
         self._print(("", ""))
+        self._finding(check)
+        if check.story:
+            self._print(("  what happened", "dim"))
+            self.story(check.story, indent=4)
+        self._hint(check)
+
+    def _finding(self, check: CheckResult) -> None:
         level = f" {self.signs.dot} -{self._safe(check.level, 20)}" if check.level else ""
         title = self._safe(check.title, 200)
         sign = f" {self._sign(check.verdict)} "
@@ -233,9 +270,8 @@ class _Page:
         self._paragraph("why", self._safe(check.why, lines=True), style="bold")
         if check.place is not None:
             self._place(check.place)
-        if check.story:
-            self._print(("  what happened", "dim"))
-            self.story(check.story, indent=4)
+
+    def _hint(self, check: CheckResult) -> None:
         self._paragraph("hint", self._safe(check.hint, lines=True), style="cyan")
 
     def _in_brief(self, check: CheckResult) -> None:
@@ -276,16 +312,64 @@ class _Page:
 
     def _sum(self, report: Report) -> None:
         self._print(("", ""))
+        self._points(report)
+        self._withheld(report)
+        self._paragraph("Next:", self._fit(_next_step(report)), indent=1, column=6)
+
+    def _withheld(self, report: Report) -> None:
+        if withheld := sum(map(_is_withheld, report.checks)):
+            checks = "1 check more is" if withheld == 1 else f"{withheld} checks more are"
+            text = f"{checks} shown after the due date, and in no sum before"
+            self._paragraph("", text, style="dim", indent=1, column=0)
+
+    def _points(self, report: Report) -> None:
         style = _style(report.verdict)
         self._print(
             (f" {report.points} of {report.max_points} points", f"bold {style}"),
             ("" if report.verdict is Verdict.PASS else f"  {report.verdict}", style),
         )
-        if withheld := sum(map(_is_withheld, report.checks)):
-            checks = "1 check more is" if withheld == 1 else f"{withheld} checks more are"
-            text = f"{checks} shown after the due date, and in no sum before"
-            self._paragraph("", text, style="dim", indent=1, column=0)
-        self._paragraph("Next:", self._fit(_next_step(report)), indent=1, column=6)
+
+
+class _Drawn(_Page):
+    """Keeps the lines instead of printing them."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._lines: list[Text] = []
+
+    def _draw(self, line: Text) -> None:
+        line.no_wrap, line.overflow = True, "crop"
+        self._lines.append(line)
+
+    def _taken(self) -> tuple[Text, ...]:
+        """The lines since the last time; no blank ones around them."""
+        lines, self._lines = self._lines, []
+        while lines and not lines[0].plain.strip():
+            del lines[0]
+        return tuple(lines)
+
+    def parts(self, report: Report) -> Parts:
+        self._header(report)
+        head = self._taken()
+        self._table(report)
+        checks = self._taken()
+        if report.compiler_messages:
+            self._compiler(report.compiler_messages)
+        compiler = self._taken()
+        failed = next(filter(_is_failure, report.checks), None)
+        if failed:
+            self._finding(failed)
+        finding = self._taken()
+        if failed and failed.story:
+            self.story(failed.story, indent=4)
+        story = self._taken()
+        if failed:
+            self._hint(failed)
+        hint = self._taken()
+        self._points(report)
+        (points,) = self._taken()
+        self._withheld(report)
+        return Parts(head, checks, compiler, finding, story, hint, points, self._taken())
 
 
 def _is_withheld(check: CheckResult) -> bool:

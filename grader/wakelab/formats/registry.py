@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from wakelab.errors import UserError
 from wakelab.formats.autolab import to_autolab
 from wakelab.formats.check50 import to_check50
@@ -15,7 +18,7 @@ from wakelab.formats.junit import to_junit
 from wakelab.formats.prairielearn import to_prairielearn
 from wakelab.formats.table import to_csv
 from wakelab.points import as_the_student_sees
-from wakelab.report import Report
+from wakelab.report import Report, write_atomically, write_report
 
 _STUDENT, _PLATFORM, _INSTRUCTOR = Audience.STUDENT, Audience.PLATFORM, Audience.INSTRUCTOR
 
@@ -83,3 +86,21 @@ def convert(
     if shape.audience is Audience.STUDENT and not show_hidden:
         report = as_the_student_sees(report)
     return shape.convert(report, surroundings)
+
+
+def write_in_shapes(
+    report: Report,
+    folder: Path,
+    shapes: Sequence[Format],
+    surroundings: Surroundings,
+    *,
+    show_hidden: bool = False,
+) -> Path:
+    """Put a report into a folder, as report.json, whose path is returned, and in each shape beside
+    it. Raises UserError where that cannot be, else as `convert`."""
+    path = folder / "report.json"
+    write_report(report, path)
+    for shape in shapes:
+        text = convert(report, shape, surroundings, show_hidden=show_hidden)
+        write_atomically(folder / shape.file, text)
+    return path

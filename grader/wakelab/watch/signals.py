@@ -1,0 +1,53 @@
+"""Signals as something that a loop waits for, beside keys and files: nothing is interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from types import FrameType
+from typing import Self
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+OTHERS = (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
+
+
+class Signals:
+    """Takes note of those above, except for those that are ignored (in the background of a shell
+    Ctrl-C is). Use it in `with`; wait until `fileno` can be read, and `take` them then."""
+
+    def __enter__(self) -> Self:
+        self._owner = os.getpid()
+        self._reading, self._writing = os.pipe()
+        for end in (self._reading, self._writing):
+            os.set_blocking(end, False)
+        heard = [each for each in (*ENDING, *OTHERS) if signal.getsignal(each) != signal.SIG_IGN]
+        self._before = {each: signal.signal(each, self._note) for each in heard}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        os.close(self._reading)
+        os.close(self._writing)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if os.getpid() == self._owner:  # a forked process has the pipe, too, until it forgets it
+            with suppress(BlockingIOError):
+                os.write(self._writing, bytes([number]))
+
+    def fileno(self) -> int:
+        """For select."""
+        return self._reading
+
+    def take(self) -> list[int]:
+        """What has come, in order."""
+        with suppress(BlockingIOError):
+            return list(os.read(self._reading, 4096))
+        return []
+
+    def stop(self) -> None:
+        """Stop this process as Ctrl-Z does; returns when it goes on."""
+        before = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, before)
