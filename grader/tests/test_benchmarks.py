@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from test_stages import until
 
 from wakebench.errors import BenchError
 from wakebench.image import Image
@@ -22,7 +23,17 @@ from wakebench.machine import Qemu
 from wakebench.pin_names import BUTTONS
 from wakebench.sweep import Moment, Outcome, Place, Placement
 from wakelab.bench import bench, table_of
-from wakelab.benchmarks import classes, confined, determinism, grading, share, size, sweep, way
+from wakelab.benchmarks import (
+    classes,
+    confined,
+    determinism,
+    grading,
+    share,
+    size,
+    sweep,
+    watching,
+    way,
+)
 from wakelab.benchmarks.bare import Bare, device_of
 from wakelab.benchmarks.host import describe_host
 from wakelab.benchmarks.reference import LAB, Reference, built_reference
@@ -142,6 +153,35 @@ def test_a_grading_that_fails_says_how_to_look_at_it(tmp_path: Path) -> None:
         grading.timed(ROOT, load_lab(ROOT, LAB), tmp_path, ["wakelab", "--nonsense"])
     assert "make grade" in str(raised.value)
     assert "Traceback" not in str(raised.value)
+
+
+def test_each_save_has_its_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr(watching, "RUNS", 2)
+    before = time.monotonic()
+    measured = watching.measure_watching(ROOT, LAB, lambda: steps.append(1))
+    assert len(steps) == 3
+    assert 0 < measured.median <= measured.slowest < time.monotonic() - before
+    rows = watching.watching_rows(watching.Watching(0.5, 0.7), LAB)
+    assert (rows[0].ratio, rows[1].shown) == (0.5, "0.70 s")
+
+
+def test_a_watch_that_ends_is_told_of(tmp_path: Path) -> None:
+    with watching._Watched(ROOT, load_lab(ROOT, LAB), tmp_path / "none", tmp_path) as watched:
+        with pytest.raises(InfraError, match="has ended") as raised:
+            watched.wait_for_verdict()
+    assert "there is no such folder" in raised.value.where
+
+
+def test_a_watch_that_shows_less_than_full_marks_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = load_lab(ROOT, LAB)
+    with watching._Watched(ROOT, lab, lab.directory, tmp_path) as watched:
+        until((tmp_path / "report.json").exists)  # and what is shown follows
+        monkeypatch.setattr(watching, "PATIENCE_S", 0.5)
+        with pytest.raises(InfraError, match="no full marks"):
+            watched.wait_for_verdict()
 
 
 # -- 2: the bench's share ----------------------------------------------------------------------

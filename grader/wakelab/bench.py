@@ -9,7 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wakelab.benchmarks import classes, confined, determinism, grading, share, size, sweep, way
+from wakelab.benchmarks import (
+    classes,
+    confined,
+    determinism,
+    grading,
+    share,
+    size,
+    sweep,
+    watching,
+    way,
+)
 from wakelab.benchmarks.host import describe_host
 from wakelab.benchmarks.reference import LAB, Reference, built_reference
 from wakelab.benchmarks.row import Row, Step
@@ -41,6 +51,8 @@ def _measure(reference: Reference, console: Console, quick: bool) -> list[Row]:
     with _progress(console) as progress:
         step = _task(progress, "grading", grading.STEPS)
         rows += grading.grading_rows(grading.measure_grading(reference.root, LAB, step), LAB)
+        step = _task(progress, "save to verdict", watching.STEPS)
+        rows += watching.watching_rows(watching.measure_watching(reference.root, LAB, step), LAB)
         step = _task(progress, "with and without the sandbox", confined.STEPS)
         rows += confined.confined_rows(confined.measure_confined(reference.root, LAB, step))
         step = _task(progress, "a class", classes.STEPS)
