@@ -19,6 +19,7 @@ from contextlib import suppress
 from io import BytesIO, StringIO, TextIOWrapper
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import IO
 
 import pytest
 from rich.console import Console
@@ -89,7 +90,14 @@ def argv(submission: Path, out: Path) -> list[str]:
 class Terminal:
     """A terminal, and what runs in it as a shell would have it."""
 
-    def __init__(self, command: list[str], rows: int = 24, columns: int = 80, **env: str) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        rows: int = 24,
+        columns: int = 80,
+        stderr: IO[str] | None = None,
+        **env: str,
+    ) -> None:
         self._ours, self.theirs = pty.openpty()
         self.resize(rows, columns)
         self.before = termios.tcgetattr(self.theirs)
@@ -98,7 +106,7 @@ class Terminal:
             command,
             stdin=self.theirs,
             stdout=self.theirs,
-            stderr=self.theirs,
+            stderr=stderr or self.theirs,
             env={**os.environ, "TERM": "xterm-256color", **env},
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
@@ -134,7 +142,7 @@ class Terminal:
             return found is not None and KEYS in words[found.end() :]
 
         words = self.until(is_whole)
-        return words[words.rindex("Lab 08") :]
+        return words[words.rindex("\nLab ") :]
 
     def save(self, path: Path, content: str) -> None:
         """And what was said until now counts no more."""
@@ -161,11 +169,17 @@ class Terminal:
         """Whether its modes are."""
         return termios.tcgetattr(self.theirs) == self.before
 
+    def hang_up(self) -> None:
+        """The connection is lost, the window closed."""
+        os.close(self._ours)
+        os.close(self.theirs)
+        self._ours = -1
+
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        os.close(self._ours)
-        os.close(self.theirs)
+        if self._ours >= 0:
+            self.hang_up()
 
 
 _MOVES = re.compile(r"\x1b\[\d+;\d+H|\x1b\[H")
@@ -198,7 +212,7 @@ def terminals() -> Iterator[Callable[..., Terminal]]:
 def test_a_session(
     terminals: Callable[..., Terminal], submission: Path, tmp_path: Path, temporary: Path
 ) -> None:
-    """A wrong program, the hint, the report, no next lab, a right program; and all put away."""
+    """A wrong program, the hint, the report, a right program; and all put away."""
     out, name = tmp_path / "out", "button_future.c"
     save(submission / name, wrong("registers-once", name))
     terminal = terminals(argv(submission, out))
@@ -212,8 +226,6 @@ def test_a_session(
     assert "hint      A wake uses the registration up" in terminal.shows("hint      ", KEYS)
     terminal.press("h")
     assert "hint      " not in terminal.shows("asleep", KEYS)
-    terminal.press("n")
-    terminal.shows("no lab after 08 has checks yet")
     terminal.press("r")
     report = terminal.shows("any key, or the next verdict, leads back")
     assert f"{out}/report.json" in report and "\n    –" not in report
@@ -241,6 +253,63 @@ def test_a_session(
     assert terminal.said.rindex(b"\x1b[?25h") > terminal.said.index(b"\x1b[?1049l")
     assert terminal.is_as_before()
     assert list(temporary.iterdir()) == []
+
+
+def test_it_ends_when_the_terminal_goes(
+    terminals: Callable[..., Terminal], submission: Path, tmp_path: Path, temporary: Path
+) -> None:
+    said = tmp_path / "said"
+    with said.open("w") as file:
+        terminal = terminals(argv(submission, tmp_path / "out"), stderr=file)
+        terminal.verdict()
+        terminal.hang_up()
+        assert terminal.process.wait(20) == 128 + signal.SIGHUP
+    assert said.read_text() == ""
+    assert list(temporary.iterdir()) == []
+
+
+NEXT = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from wakelab.caretaker import OwnFolder
+from wakelab.confinement import choose
+from wakelab.labs import load_lab
+from wakelab.watch.command import Wish, watch
+root = Path(sys.argv[1])
+confinement = choose(root, trust=False, own=True)
+with OwnFolder():
+    wish = Wish(root, load_lab(root, "08"), None, confinement, lambda lab, report: root)
+    sys.exit(watch(wish, Console(highlight=False)))
+"""
+
+
+def test_a_key_leads_to_the_next_lab(terminals: Callable[..., Terminal], tmp_path: Path) -> None:
+    """In a checkout with another one, that is done already."""
+    with_labs(tmp_path, "08", "09", "10")
+    for name in ("lab/board", "lab/async", "solution"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for number in ("08", "10"):
+        checks = tmp_path / "grader" / "checks" / f"{number}-copy"
+        shutil.copytree(ROOT / "grader" / "checks" / LAB.slug, checks, dirs_exist_ok=True)
+        (checks / "check_nothing.py").unlink()
+    for path in (ROOT / "grader" / "checks").glob("*.py"):
+        shutil.copy(path, tmp_path / "grader" / "checks")
+    for name in LAB.files:
+        shutil.copy(LAB.reference / name, tmp_path / "lab" / "10-copy" / name)
+    terminal = terminals([sys.executable, "-c", NEXT, str(tmp_path)])
+    shown = terminal.verdict()
+    assert "Lab 08" in shown and "Every step is written · todo" in shown
+    terminal.press("n")
+    shown = terminal.shows("Lab 10", FULL, KEYS)
+    assert "10-copy" in shown
+    terminal.press("n")
+    assert FULL in terminal.shows("no lab after 10 has checks yet")
+    terminal.save(tmp_path / "lab" / "08-copy" / "main.c", "int;")
+    terminal.save(tmp_path / "lab" / "10-copy" / "main.c", reference("main.c", "more"))
+    assert FULL in terminal.verdict()
+    terminal.press("q")
+    assert terminal.ends() == 0
 
 
 @pytest.mark.parametrize("key", ["q", "\x03", "\x04"], ids=["q", "Ctrl-C", "Ctrl-D"])

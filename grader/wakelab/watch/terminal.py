@@ -45,12 +45,16 @@ class Terminal:
         self.give_back()
 
     def take(self) -> None:
-        """Have it to ourselves; also when it is so already, and somebody may have changed it."""
-        tty.setcbreak(self._keyboard, termios.TCSANOW)
-        attributes = termios.tcgetattr(self._keyboard)
-        # Ctrl-C is a key here: as a signal it would go to `make` and to the grading, too.
-        attributes[6][termios.VINTR] = os.fpathconf(self._keyboard, "PC_VDISABLE").to_bytes()
-        termios.tcsetattr(self._keyboard, termios.TCSANOW, attributes)
+        """Have it to ourselves; also when it is so already, and somebody may have changed it.
+        Raises OSError where it has gone."""
+        try:
+            tty.setcbreak(self._keyboard, termios.TCSANOW)
+            attributes = termios.tcgetattr(self._keyboard)
+            # Ctrl-C is a key here: as a signal it would go to `make` and to the grading, too.
+            attributes[6][termios.VINTR] = os.fpathconf(self._keyboard, "PC_VDISABLE").to_bytes()
+            termios.tcsetattr(self._keyboard, termios.TCSANOW, attributes)
+        except termios.error as problem:  # which is no OSError
+            raise OSError(*problem.args) from None
         self.console.set_alt_screen(True)
         self.console.show_cursor(False)
 
