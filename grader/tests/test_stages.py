@@ -70,7 +70,6 @@ def test_both_readers_get_what_a_builder_builds(temporary: Path) -> None:
             stages = reader.stages
             assert [images(each.result()) for each in (stages.main, stages.rest)] == expected
             assert stages.main.result() is stages.main.result()
-            assert stages.main.done() and stages.rest.done()
         assert list(temporary.rglob("*.elf"))
     assert list(temporary.iterdir()) == []
 
@@ -85,16 +84,6 @@ class SlowBuilder(Builder):
     def build(self, lab: Lab, submission: Submission, levels: Sequence[str] = ()) -> BuildResult:
         until(self._gate.exists)
         return BuildResult((), (), ())
-
-
-def test_a_build_is_not_done_before_it_is(tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    with ahead(SlowBuilder(gate)) as building:
-        stages = building.first.stages
-        assert not stages.main.done() and not stages.rest.done()
-        gate.touch()
-        until(lambda: stages.rest.done())
-        assert stages.main.done()
 
 
 # -- errors ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wakelab.errors import InfraError
+from wakelab.render import safe_text
 from wakelab.toolchain import Completed, Ending, Limits, Toolchain, View
 
 
@@ -49,9 +50,10 @@ def run_in_turn(
         return [*found, Completed(whole.returncode, rest, whole.ending)]
     owed = len(each) + bool(then and not any(one.returncode for one in found))
     if len(found) < owed:
+        said = safe_text(rest.decode("utf-8", "replace").strip()[-300:])
         raise InfraError(
             "the compiler could not be run in its sandbox",
-            rest.decode("utf-8", "replace").strip()[-300:] or f"it ended with {whole.returncode}",
+            said or f"it ended with {whole.returncode}",
             "make doctor looks at the sandbox; then try again",
         )
     return found

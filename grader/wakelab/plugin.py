@@ -24,7 +24,12 @@ from wakelab.report import CheckResult, Verdict
 from wakelab.subject import Subject
 
 
-def _explores(spec: Spec | None) -> bool:
+def _spec(item: pytest.Item) -> Spec | None:
+    return spec_of(getattr(item, "obj", None))
+
+
+def _explores(item: pytest.Item) -> bool:
+    spec = _spec(item)
     return spec is not None and spec.explores
 
 
@@ -80,7 +85,7 @@ class ChecksPlugin:
         that is forked off it then. Not for two lanes at once."""
         self._subject, self._lane = subject, lane
         for item in self._in_order():
-            spec = spec_of(getattr(item, "obj", None))
+            spec = _spec(item)
             if spec is None or lane.claim(self._position(self._plan.applied(spec))):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
 
@@ -88,9 +93,7 @@ class ChecksPlugin:
         if not self._lane.backwards:
             return self._items
         last_first = reversed(self._items)
-        return sorted(
-            last_first, key=lambda item: not _explores(spec_of(getattr(item, "obj", None)))
-        )
+        return sorted(last_first, key=lambda item: not _explores(item))
 
     @property
     def results(self) -> list[CheckResult]:
@@ -126,8 +129,8 @@ class ChecksPlugin:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out the checks of modes that nobody asked for."""
-        items[:] = [item for item in items if self._wanted(spec_of(getattr(item, "obj", None)))]
-        specs = (spec_of(getattr(item, "obj", None)) for item in items)
+        items[:] = [item for item in items if self._wanted(_spec(item))]
+        specs = map(_spec, items)
         self.specs = [self._plan.applied(spec) for spec in specs if spec is not None]
 
     def _wanted(self, spec: Spec | None) -> bool:

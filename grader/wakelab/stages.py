@@ -33,9 +33,6 @@ STAGES: tuple[tuple[str, ...], ...] = (
 class Building(Protocol):
     """A build that is under way, or will be."""
 
-    def done(self) -> bool:
-        """Whether its result, or what became of it, is there."""
-
     def result(self) -> BuildResult:
         """Wait for it. Raises what the build raised."""
 
@@ -71,9 +68,6 @@ class _OnDemand:
     def __init__(self, begin: Callable[[], Building]) -> None:
         self._begin = begin
         self._begun: Building | None = None
-
-    def done(self) -> bool:
-        return self._begun is not None and self._begun.done()
 
     def result(self) -> BuildResult:
         if self._begun is None:
@@ -131,12 +125,6 @@ class Arrivals:
         self._arrived: list[BuildResult | Exception] = []
         self.stages = Stages(_Arriving(self, 0), _Arriving(self, 1))
 
-    def is_there(self, stage: int) -> bool:
-        """Whether `take` need not wait."""
-        while len(self._arrived) <= stage and self._inbox.poll():
-            self._receive()
-        return len(self._arrived) > stage
-
     def take(self, stage: int) -> BuildResult | Exception:
         """Wait for it."""
         while len(self._arrived) <= stage:
@@ -164,9 +152,6 @@ class _Arriving:
     def __init__(self, arrivals: Arrivals, stage: int) -> None:
         self._arrivals = arrivals
         self._stage = stage
-
-    def done(self) -> bool:
-        return self._arrivals.is_there(self._stage)
 
     def result(self) -> BuildResult:
         arrived = self._arrivals.take(self._stage)

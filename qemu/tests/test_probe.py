@@ -145,6 +145,39 @@ def test_interrupt_that_comes_too_late(desk: Desk) -> None:
         assert stop.why is Why.INTERRUPTED or registers.pc == desk.address("main")
 
 
+def test_several_areas_at_once(desk: Desk) -> None:
+    flash = desk.image.flash_content
+    areas = [(0, 64), (8, 0), (0, 3000), (0x3000_0000, 4)]
+    expected = [flash[:64], b"", flash[:3000], None]
+    assert desk.probe.read_each(*areas) == expected, "one of them is long"
+    del areas[2], expected[2]
+    assert desk.probe.read_each(*areas) == expected, "all are short"
+
+
+def test_where_memory_ends_nothing_more_is_asked_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stack pointer of a program's may be anywhere, and its stack half of all there is."""
+    asked: list[tuple[bytes, ...]] = []
+    send = Probe._send
+
+    def counted(probe: Probe, *payload: bytes) -> None:
+        asked.append(payload)
+        send(probe, *payload)
+
+    monkeypatch.setattr(Probe, "_send", counted)
+    end_of_flash = 256 * 1024
+    assert desk.probe.read_each((SRAM, 4), (end_of_flash - 2048, SRAM)) == [b"\0" * 4, None]
+    assert len(asked) == 4
+
+
+def test_a_long_patch(desk: Desk) -> None:
+    """Longer than a packet."""
+    code = bytes(range(256)) * 20
+    desk.probe.patch(0x1_0000, code)
+    assert desk.probe.read(0x1_0000 - 4, len(code) + 8) == bytes(4) + code + bytes(4)
+
+
 def test_monitor(desk: Desk) -> None:
     assert "CPU#0" in desk.probe.monitor("info cpus") or "CPU #0" in desk.probe.monitor("info cpus")
     assert "unknown command" in desk.probe.monitor("no_such_command")

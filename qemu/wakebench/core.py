@@ -41,9 +41,6 @@ BX_LR = 0x4770
 MRS_R0_PSP = 0x8009_F3EF
 MRS_R0_PRIMASK = 0x8010_F3EF
 
-BLOCK = 1024
-"""Bytes of memory that are written at a time: QEMU takes packets of 4 KiB, in hexadecimal."""
-
 PATIENCE_S = 0.2
 """How long the core may run without a sign before it is suspected. Affects speed, no verdict."""
 
@@ -146,8 +143,7 @@ class Core:
         """Overwrite the flash from 0 on, and hand the machine over, as it is at power on but for
         that. Raises BenchError."""
         self._reset()
-        for at in range(0, len(flash), BLOCK):
-            self._probe.patch(at, flash[at : at + BLOCK])
+        self._probe.patch(0, flash)
         self.hand_over()
         if self._qtest.read_block(0, len(flash)) != flash:
             raise BenchError("the board's flash does not hold what was written there")

@@ -20,14 +20,11 @@ from wakebench.errors import BenchError
 ANSWER_TIMEOUT_S = 20.0
 """Protects the host only: commands to a stopped machine answer within a millisecond."""
 
-LONGEST_READ = 1024
-"""Bytes in one answer; QEMU's packets hold twice as much in hex, and more."""
+BLOCK = 1024
+"""Bytes of memory in one packet; QEMU's hold twice as much, for the hexadecimal, and more."""
 
 MOST_AT_ONCE = 64
 """Commands sent before their answers are read: both sides' sockets hold so many."""
-
-MOST_READS_AT_ONCE = 16
-"""Their answers are long."""
 
 PC = 15
 SP = 13
@@ -127,6 +124,11 @@ def _nothing() -> None:
     return None
 
 
+def _memory(answer: bytes) -> bytes | None:
+    """What a read has found, or None for an error."""
+    return None if answer.startswith(b"E") else bytes.fromhex(answer.decode("ascii"))
+
+
 class Probe:
     """Speaks to a stopped machine. Every method but `run` needs the core stopped.
 
@@ -185,14 +187,6 @@ class Probe:
         self._send(payload)
         return self._answer(payload)
 
-    def _ask_each(self, *payloads: bytes) -> list[bytes]:
-        answers: list[bytes] = []
-        for at in range(0, len(payloads), MOST_READS_AT_ONCE):
-            some = payloads[at : at + MOST_READS_AT_ONCE]
-            self._send(*some)
-            answers += map(self._answer, some)
-        return answers
-
     def _answer(self, payload: bytes) -> bytes:
         try:
             return self._receive(ANSWER_TIMEOUT_S)
@@ -219,29 +213,30 @@ class Probe:
 
     def read(self, address: int, length: int) -> bytes | None:
         """Memory as the core sees it, or None where nothing answers. Not for device registers."""
-        return self.read_each((address, length))[0]
+        collected = b""
+        while len(collected) < length:
+            at, most = address + len(collected), min(length - len(collected), BLOCK)
+            found = _memory(self._ask(b"m%x,%x" % (at, most)))
+            if (
+                found is None
+            ):  # and nothing more is asked for: what is left may be half of all there is
+                return None
+            collected += found
+        return collected
 
     def read_each(self, *areas: tuple[int, int]) -> list[bytes | None]:
-        """The same of several areas, address and length of each."""
-        parts = [
-            [
-                (at, min(LONGEST_READ, start + length - at))
-                for at in range(start, start + length, LONGEST_READ)
-            ]
-            for start, length in areas
-        ]
-        payloads = [b"m%x,%x" % part for area in parts for part in area]
-        answers = iter(self._ask_each(*payloads))
-        found: list[bytes | None] = []
-        for area in parts:
-            texts = [next(answers) for _ in area]
-            silent = any(text.startswith(b"E") for text in texts)
-            found.append(None if silent else bytes.fromhex(b"".join(texts).decode("ascii")))
-        return found
+        """The same of several areas, address and length of each; short ones in one go."""
+        if any(length > BLOCK for _, length in areas):
+            return [self.read(*area) for area in areas]
+        payloads = [b"m%x,%x" % area for area in areas]
+        self._send(*payloads)
+        return [_memory(self._answer(each)) for each in payloads]
 
     def patch(self, address: int, code: bytes) -> None:
         """Overwrite memory, flash included. A reset does not undo it."""
-        self._command(b"M%x,%x:%s" % (address, len(code), code.hex().encode()))
+        for at in range(0, len(code), BLOCK):
+            some = code[at : at + BLOCK]
+            self._command(b"M%x,%x:%s" % (address + at, len(some), some.hex().encode()))
 
     def monitor(self, command: str) -> str:
         """Run a command of QEMU's human monitor and return what it printed."""

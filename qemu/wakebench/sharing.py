@@ -176,6 +176,12 @@ class Variables:
             at = max(member.end, at + 1)
         return members
 
+    def touched(self, step: Step) -> Iterator[tuple[Member, Access]]:
+        """What each access of an instruction touches."""
+        for access in step.accesses:
+            for member in self.at(access):
+                yield member, access
+
     def _member(self, start: int, name: str, size: int, at: int) -> Member:
         found = self._find(start)
         if found is None:
@@ -341,15 +347,13 @@ class _Sharing:
         contacts = list(seen.contacts)
         for step in seen.steps:
             if step.exception:
-                for access in step.accesses:
-                    for member in variables.at(access):
-                        interrupt[member].add((step, access))
+                for member, access in variables.touched(step):
+                    interrupt[member].add((step, access))
             elif step.masked:
                 contacts.append(Contact(step, Footprint(), Footprint()))
         for contact in contacts:
-            for access in contact.step.accesses:
-                for member in variables.at(access):
-                    task[member].add((contact, access))
+            for member, access in variables.touched(contact.step):
+                task[member].add((contact, access))
         return _Sharing(image, interrupt, task)
 
     def _use(self, step: Step, access: Access) -> Use:
