@@ -201,7 +201,7 @@ endif
 $(READY): requirements.lock pyproject.toml .venv/bin/python
 	@sh grader/setup.sh
 
-.venv/ready-tests: $(READY) requirements-dask.lock
+.venv/ready-tests: $(READY) requirements-dask.lock requirements-tests.lock
 	@sh grader/setup.sh tests
 
 # A dangling link counts as missing, so a Python that went away is noticed here.

@@ -70,6 +70,8 @@ missing_packages() {
     elif ! printf '#include <stdio.h>\n' | gcc -E -o /dev/null -x c - 2>/dev/null; then
         echo libc6-dev
     fi
+    # Ubuntu's package of this name only fetches a snap; see `browser`.
+    have chromium || grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null || echo chromium
 }
 
 install_packages() {
@@ -172,13 +174,21 @@ finish() {
     mv .venv/ready.new .venv/ready
 }
 
-# Beside what is there already, and only when it has changed since.
-dask() {
-    wanted=$(cksum <requirements-dask.lock)
-    [ "$(cat .venv/ready-dask 2>/dev/null)" = "$wanted" ] && return
-    say "putting the Python packages of requirements-dask.lock into .venv, too"
-    pip install --require-hashes -r requirements-dask.lock
-    printf '%s\n' "$wanted" >.venv/ready-dask
+# What requirements-$1.lock lists, beside what is there already, and only when it has changed since.
+beside() {
+    wanted=$(cksum <"requirements-$1.lock")
+    [ "$(cat ".venv/lock-$1" 2>/dev/null)" = "$wanted" ] && return
+    say "putting the Python packages of requirements-$1.lock into .venv, too"
+    pip install --require-hashes -r "requirements-$1.lock"
+    printf '%s\n' "$wanted" >".venv/lock-$1"
+}
+
+# For the tests of what is seen in a browser, where the system has no package of one: the driver's own.
+browser() {
+    if have chromium || [ -d .cache/browsers ]; then return; fi
+    say "fetching a browser for the tests into .cache/browsers, once."
+    PLAYWRIGHT_BROWSERS_PATH="$here/.cache/browsers" .venv/bin/python -m playwright install --only-shell chromium \
+        >>"$log" 2>&1 </dev/null || say "there is none (see $log): the tests that need it will be skipped."
 }
 
 # ---- QEMU 10 --------------------------------------------------------------------------------------
@@ -254,7 +264,7 @@ fi
 
 case $job in
 use) packages use; venv ;;
-tests) packages tests; venv; dask; touch .venv/ready-tests ;;
-dask) packages use; venv; dask ;;
+tests) packages tests; venv; beside dask; beside tests; browser; touch .venv/ready-tests ;;
+dask) packages use; venv; beside dask ;;
 qemu10) qemu10 ;;
 esac

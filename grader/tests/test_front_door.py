@@ -271,7 +271,7 @@ def test_make_class_hands_over_what_was_said(ready: Machine) -> None:
         *("class", "--lab", "04", "--out", "o p", "--jobs", "3", "--points", "p.toml"),
         *("--scheduler", "tcp://h:1", "x"),
     ]
-    assert (ready.checkout / ".venv/ready-dask").exists(), "Dask's packages are put there first"
+    assert (ready.checkout / ".venv/lock-dask").exists(), "Dask's packages are put there first"
 
 
 def test_make_class_without_a_class_says_how(ready: Machine) -> None:
