@@ -31,6 +31,9 @@ SUBMISSIONS =
 OUT =
 JOBS =
 SCHEDULER =
+# Where `make run` shows the board: browser or terminal; the port of its page, if not any that is free.
+UI =
+PORT =
 # Anything here: `make grade` and `make script` also fail when not all is right.
 STRICT =
 # A file with what the checks are worth and what is hidden: docs/instructors/points.md.
@@ -42,13 +45,13 @@ REPORT =
 # Anything here: foreign code runs without the sandbox.
 TRUST =
 export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL INTERRUPTS QUICK SWEEP ONLY QEMU10 POINTS REPORT FORMAT TRUST
-export SUBMISSIONS OUT JOBS SCHEDULER
+export SUBMISSIONS OUT JOBS SCHEDULER UI PORT
 
 # Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
 export PYTHONUTF8 = 1
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.PHONY: campaign demo grade watch report script sweep replay debug class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
+.PHONY: campaign demo grade watch run report script sweep replay debug class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
 .DEFAULT_GOAL := help
 
 # -P: what lies in the current folder is not importable by accident.
@@ -74,6 +77,10 @@ grade: $(READY)
 ## Grade at every save, on one screen, with keys for a hint, the next lab, the report: [LAB=08] [SUBMISSION=folder]
 watch: $(READY)
 	@$(PY) -m wakelab watch $(TRUSTED) --lab "$$LAB" $${SUBMISSION:+"$$SUBMISSION"}
+
+## Press the board's buttons by hand, in the browser: [LAB=08] [SUBMISSION=folder] [UI=terminal] [LEVEL=Os] [PORT=8000]
+run: $(READY)
+	@$(PY) -m wakelab run $(TRUSTED) --lab "$$LAB" $${UI:+--ui "$$UI"} --level "$$LEVEL" $${PORT:+--port "$$PORT"} $${SUBMISSION:+"$$SUBMISSION"}
 
 ## Show the last report again, or give it a platform's shape: [LAB=08] [FORMAT=gradescope; list: which there are]
 report: $(READY)

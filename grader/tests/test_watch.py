@@ -32,12 +32,12 @@ from wakelab.errors import UserError
 from wakelab.labs import checkout_root, load_lab
 from wakelab.lanes import can_have_two
 from wakelab.report import CheckResult, CompilerMessage, Report, Verdict, make_report
+from wakelab.signals import ENDING, OTHERS, Signals
 from wakelab.watch import command
 from wakelab.watch.command import Wish, next_lab, watch
 from wakelab.watch.grading import Grading, Outcome
 from wakelab.watch.saves import SETTLE_S, Saves
 from wakelab.watch.screen import View, line_of, screen_of
-from wakelab.watch.signals import ENDING, OTHERS, Signals
 
 ROOT = checkout_root()
 LAB = load_lab(ROOT, "08")

@@ -19,9 +19,16 @@ from wakelab.toolchain import find_toolchain
 
 @contextmanager
 def built(
-    root: Path, lab: Lab, folder: Path, level: str, confinement: Confinement
+    root: Path,
+    lab: Lab,
+    folder: Path,
+    level: str,
+    confinement: Confinement,
+    *,
+    counting: bool = True,
 ) -> Iterator[Subject]:
-    """The submission in `folder`, built. Raises UserError where it cannot be."""
+    """The submission in `folder`, built. `counting`: see Subject. Raises UserError where it cannot
+    be."""
     submission = collect(lab, folder)
     if submission.problem is not None:
         raise UserError(submission.problem.what, str(folder), submission.problem.next_step)
@@ -35,5 +42,6 @@ def built(
                 f"{first.file}:{first.line}",
                 f"make grade LAB={lab.number} shows every message",
             )
-        with Subject(lab, submission, build, confinement.around(find_qemu())) as subject:
+        qemu = confinement.around(find_qemu())
+        with Subject(lab, submission, build, qemu, counting=counting) as subject:
             yield subject

@@ -95,6 +95,17 @@ def _parser() -> argparse.ArgumentParser:
     add_trust(watch)
     watch.set_defaults(run=_watch)
 
+    run = commands.add_parser("run", help="press the board's buttons by hand")
+    run.add_argument("--lab", default="08", help="number of the lab (08)")
+    run.add_argument("--level", choices=("O0", "Og", "O2", "Os"), default="Og")
+    run.add_argument(
+        "--ui", choices=("browser", "terminal"), default="browser", help="where (browser)"
+    )
+    run.add_argument("--port", type=int, default=0, help="of the page (any that is free)")
+    run.add_argument("submission", nargs="?", type=Path, help="folder with the files (yours)")
+    add_trust(run)
+    run.set_defaults(run=_run)
+
     add_report_commands(commands)
 
     demo = commands.add_parser("demo", help="grade the reference and the stub; show one press")
@@ -218,6 +229,18 @@ def _watch(options: argparse.Namespace) -> int:
     _import_what_shows_a_report()
     wish = Wish(root, lab, options.submission, confinement, keep_report)
     return watch(wish, _console())
+
+
+def _run(options: argparse.Namespace) -> int:
+    from wakelab.byhand.command import Wish, by_hand
+    from wakelab.labs import checkout_root, load_lab
+
+    root = checkout_root()
+    lab = load_lab(root, options.lab)
+    folder = options.submission or lab.directory
+    confinement = confinement_of(root, folder, options)
+    wish = Wish(root, lab, folder, options.level, confinement, options.ui, options.port)
+    return by_hand(wish, _console())
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -32,6 +32,7 @@ def play_script(
         board = subject.board(MAIN_LEVEL)
         failure = play(script, board)
         render_story(story(board.trace), console)
+        console.print(f"trace {board.trace.digest()}", markup=False)
     if failure is None:
         console.print(f"{safe_text(script.name)}: every step came true", markup=False)
         return True

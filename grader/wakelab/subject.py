@@ -168,6 +168,10 @@ class Subject:
         count, self._traces = len(self._traces), []
         return whole.hexdigest() if count else ""
 
+    def forget_traces(self) -> None:
+        """Nobody will ask for the digest of what was traced so far."""
+        self._traces.clear()
+
     def exploration(self, level: str = MAIN_LEVEL, presses: int = 2) -> Exploration:
         """What the task and the interrupt touch, in the window that the lab sweeps, and in that
         which a press opens if there are two `presses`; seen once. Its trace counts for each check

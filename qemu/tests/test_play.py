@@ -155,6 +155,7 @@ def test_every_step_of_the_language_can_be_played(bench: Bench) -> None:
         words.WaitPin(Pin("F", 1), 1, line=1),
         words.WaitSymbol("main", line=1),
         words.WaitMs(1, line=1),
+        words.WaitInstructions(1, line=1),
         words.Press("UP", line=1),
         words.Release("UP", line=1),
         words.Pulse("UP", 1, line=1),

@@ -189,6 +189,7 @@ class Board:
         self._guarded: dict[int, Area] = {}
         self._at_power_on: Registers | None = None
         """What the registers hold then; the same each time."""
+        self._kept: int | None = None
         self._start()
 
     def _resolve(self, points: Points) -> dict[int, tuple[str, str]]:
@@ -200,7 +201,7 @@ class Board:
         return found
 
     def _start(self) -> None:
-        self.trace = Trace()
+        self.trace = Trace(keep=self._kept)
         self.ms = 0
         self._waker: _Waker | None = None
         self._at = _At.RUNNING
@@ -249,6 +250,13 @@ class Board:
         finally:
             self._guarded = {}
 
+    def keep_no_more_than(self, events: int) -> None:
+        """For runs of any length: from the next reset on the trace has the last `events` only, and
+        whether the program goes round for ever cannot be told any more (see Core.remember_nothing).
+        """
+        self._kept = events
+        self._core.remember_nothing()
+
     def reset(self) -> None:
         """Power on and forget the last run. The core stands at the first instruction of Reset."""
         self._start()
@@ -292,6 +300,11 @@ class Board:
         return tuple(call.role for call in self._open)
 
     @property
+    def gone(self) -> bool:
+        """Whether QEMU has ended, by itself or by somebody else's hand."""
+        return self._core.gone
+
+    @property
     def died(self) -> bool:
         """Whether QEMU has given up, so that this board cannot be reset."""
         return self._ended is not None and self._ended.ending is Ending.DIED
@@ -333,6 +346,13 @@ class Board:
         self.wait_asleep()
         while self.ms < end:
             self._pass_ms(end - self.ms)
+
+    def wait_instructions(self, count: int) -> None:
+        """Execute `count` instructions, as `execute` does. Raises Unmet where the core falls asleep
+        before."""
+        done = self.execute(count)
+        if done < count:
+            raise Unmet(f"{count} instructions", f"the program sleeps after {done}")
 
     def _pass_ms(self, most: int) -> None:
         """Sleep on: one tick if the program's clock runs, else `most` milliseconds at once."""
@@ -488,6 +508,10 @@ class Board:
         """The interrupt registers of a pin's port; for diagnosis."""
         return self._core.pins.port(pin(name))
 
+    def pin_level(self, name: str | Pin) -> int:
+        """The level of a pin, as it is outside."""
+        return self._core.pins.read(_pin(name)[0])
+
     def read_word(self, address: int) -> int:
         """A device register; for diagnosis."""
         return self._core.read_word(address)
@@ -600,10 +624,53 @@ class Board:
     def _note_step(self, exception: int) -> None:
         """Write down what a step came to, if anybody would want to know."""
         here = self._here
-        if here.pc in self.image.sites and self.image.sites[here.pc] == "bkpt":
+        if self._key() in self._unexecuted:  # a handler has returned to what is known
+            self._close_handlers()
+            self._close_calls()
+        elif here.pc in self.image.sites and self.image.sites[here.pc] == "bkpt":
             self._at = _At.RUNNING
         elif here.exception != exception or self._core.has_breakpoint(here.pc):
             self._observe()
+
+    def execute(self, count: int) -> int:
+        """Execute `count` instructions one by one, and let interrupts in where the core does: those
+        of a handler count, too, its entry and return do not. So does a WFI, when the core leaves
+        it. A core that sleeps, and is not about to be woken, executes nothing: how many it was."""
+        for done in range(count):
+            if not self._execute_one():
+                return done
+        return count
+
+    def _execute_one(self) -> bool:
+        if self._at_sleep():
+            return False
+        if self._at is _At.ASLEEP:
+            self._leave_wfi()
+            return True
+        while self._would_wake() and self._let_in():
+            pass
+        if self._at is not _At.WFI:
+            self.step_instruction()
+            return True
+        if not self._would_wake():
+            self._fall_asleep()
+            return False
+        self._leave_wfi()  # masked: what is pending ends the sleep before it begins
+        return True
+
+    def _let_in(self) -> bool:
+        """Let the interrupt in that is pending, if nothing holds it back: whether it has come."""
+        before, at = self._key(), self._at
+        self._injected = False
+        self._core.breakpoint(self._here.pc)
+        with self._stopping_at_handlers():
+            self._go_once()
+        self._core.remove_breakpoint(before[0])
+        if self._key() == before:
+            self._at = at
+            return False
+        self._observe()
+        return True
 
     def enter_handler(self) -> Registers:
         """Let the interrupt in that is pending, instead of the next instruction; it is not masked.

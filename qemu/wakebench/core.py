@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ class Core:
             self.pins = Pins(self._probe, self._qtest)
         except ConnectionLost as lost:
             raise BenchError(f"QEMU did not start: {machine.last_words()}") from lost
-        self._journal: list[Callable[[], None] | _Go] = []
+        self._journal: list[Callable[[], None] | _Go] | deque[Callable[[], None] | _Go] = []
         self._own_breakpoints: Counter[int] = Counter()
         """How many have asked for each."""
         self._fixed_breakpoints: set[int] = set()
@@ -125,6 +125,11 @@ class Core:
     def read_words(self, *addresses: int) -> list[int]:
         """Several of them, in that order."""
         return self._qtest.read_words(*addresses)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the machine has ended."""
+        return self._machine.dead
 
     def last_words(self) -> str:
         """What QEMU printed last."""
@@ -210,6 +215,11 @@ class Core:
         finally:
             with suppress(ConnectionLost):  # QEMU has died; that is said elsewhere
                 lines += self._recorder.stop()
+
+    def remember_nothing(self) -> None:
+        """Keep no journal: a run may be of any length, and cannot be done again. For machines that
+        cannot count, on which a suspicion is raised and never looked into."""
+        self._journal = deque(maxlen=0)
 
     # -- what does -------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ def play(script: words.Script, board: Board) -> Failure | None:
     """
     for step in script.steps:
         try:
-            _step(step, board)
+            perform(step, board)
         except Unmet as unmet:
             return Failure(step.line, unmet.expected, unmet.seen)
         except Ended as ended:
@@ -32,7 +32,8 @@ def play(script: words.Script, board: Board) -> Failure | None:
     return None
 
 
-def _step(step: words.Step, board: Board) -> None:
+def perform(step: words.Step, board: Board) -> None:
+    """Do one step where the board stands. Raises Unmet, and Ended."""
     match step:
         case words.WaitAsleep():
             board.wait_asleep()
@@ -46,6 +47,8 @@ def _step(step: words.Step, board: Board) -> None:
             board.wait_symbol(name)
         case words.WaitMs(ms):
             board.wait_ms(ms)
+        case words.WaitInstructions(count):
+            board.wait_instructions(count)
         case words.Press(button, when):
             board.press(button, when)
         case words.Release(button, when):

@@ -93,6 +93,13 @@ class WaitMs(_Step):
 
 
 @dataclass(frozen=True)
+class WaitInstructions(_Step):
+    """Execute exactly so many instructions; see Board.execute."""
+
+    count: int
+
+
+@dataclass(frozen=True)
 class Press(_Step):
     """Press the button (a key of `BUTTONS`)."""
 
@@ -188,6 +195,7 @@ Step: TypeAlias = (
     | WaitPin
     | WaitSymbol
     | WaitMs
+    | WaitInstructions
     | Press
     | Release
     | Pulse
@@ -316,6 +324,34 @@ def parse_script(text: str, name: str) -> Script:
 
 
 # Files and characters ----------------------------------------------------------------------------
+
+
+def script_text(name: str, steps: Sequence[Step]) -> str:
+    """Steps as a script's text, which reads as the same steps. Of steps that a hand can do: no
+    `expect`, no `forbid`, and `when` is now. Raises ScriptError where they are too many."""
+    if len(steps) > MAX_STEPS:
+        raise ScriptError(
+            name,
+            f"{len(steps)} steps are more than a script may have ({MAX_STEPS})",
+            hint="Restart the board, and do what matters.",
+        )
+    lines = ["wakelab: 1", f"name: {json.dumps(name, ensure_ascii=False)}", "steps:"]
+    return "\n".join([*lines, *(f"  - {_step_text(step)}" for step in steps), ""])
+
+
+def _step_text(step: Step) -> str:
+    match step:
+        case WaitAsleep():
+            return "wait: asleep"
+        case WaitMs(ms):
+            return f"wait: {{ms: {ms}}}"
+        case WaitInstructions(count):
+            return f"wait: {{instructions: {count}}}"
+        case Press(button, When.NOW):
+            return f"press: {button}"
+        case Release(button, When.NOW):
+            return f"release: {button}"
+    raise AssertionError(f"not written by hand: {step}")
 
 
 def _too_large(file: str) -> ScriptError:
@@ -1097,6 +1133,8 @@ def _build_wait(data: Any, line: int) -> Step:
         return WaitLine(data["line"], line=line)
     if "symbol" in data:
         return WaitSymbol(data["symbol"], line=line)
+    if "instructions" in data:
+        return WaitInstructions(int(data["instructions"]), line=line)
     return WaitPin(pin(data["pin"]), int(data["level"]), line=line)
 
 

@@ -65,14 +65,27 @@ class Event:
 
 
 class Trace:
-    """The events of one run, in order."""
+    """The events of one run, in order. With `keep`, of a long one only about so many of the last:
+    numbers, length and digest are those of the whole all the same."""
 
-    def __init__(self, events: Iterable[Event] = ()) -> None:
+    def __init__(self, events: Iterable[Event] = (), keep: int | None = None) -> None:
         self._events = list(events)
+        self._keep = keep
+        self._dropped = 0
+        self._hash = hashlib.sha256()
+        """Of what was dropped."""
 
     def add(self, event: Event) -> None:
         """Append."""
         self._events.append(event)
+        if self._keep is not None and len(self._events) > 2 * self._keep:
+            self._drop(len(self._events) - self._keep)
+
+    def _drop(self, count: int) -> None:
+        for event in self._events[:count]:
+            self._hash.update(f"{event.canonical()}\n".encode())
+        del self._events[:count]
+        self._dropped += count
 
     def drop_last(self) -> None:
         """Take the last event back."""
@@ -82,14 +95,14 @@ class Trace:
         return iter(self._events)
 
     def __len__(self) -> int:
-        return len(self._events)
+        return self._dropped + len(self._events)
 
     def __getitem__(self, index: int) -> Event:
-        return self._events[index]
+        return self._events[index if index < 0 else index - self._dropped]
 
     def since(self, index: int) -> list[Event]:
-        """The events from number `index` on."""
-        return self._events[index:]
+        """The events from number `index` on; of those that are kept."""
+        return self._events[max(index - self._dropped, 0) :]
 
     def of(self, *kinds: Kind) -> list[Event]:
         """The events of these kinds."""
@@ -101,8 +114,9 @@ class Trace:
 
     def digest(self) -> str:
         """SHA-256 of the whole trace."""
-        text = "\n".join(e.canonical() for e in self._events)
-        return hashlib.sha256(text.encode()).hexdigest()
+        whole = self._hash.copy()
+        whole.update("\n".join(e.canonical() for e in self._events).encode())
+        return whole.hexdigest()
 
 
 def story(events: Iterable[Event]) -> list[str]:

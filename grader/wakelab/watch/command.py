@@ -21,22 +21,19 @@ from wakelab.points import as_the_student_sees
 from wakelab.render import render_report
 from wakelab.report import Report
 from wakelab.running import checks_of
+from wakelab.signals import ENDING, KILLED_BY, Signals
 from wakelab.submission import collect
 from wakelab.watch.grading import Grading, Outcome
 from wakelab.watch.saves import LOOK_S, Saves
 from wakelab.watch.screen import View, first_finding, line_of, screen_of
-from wakelab.watch.signals import ENDING, Signals
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from wakelab.watch.terminal import Terminal
-
-KILLED_BY = 128
-"""Added to a signal's number it makes the exit code, as a shell counts."""
+    from wakelab.terminal import Terminal
 
 QUIT = ("q", "\x03", "\x04")
-"""And Ctrl-C and Ctrl-D, which are keys (wakelab.watch.terminal)."""
+"""And Ctrl-C and Ctrl-D, which are keys (wakelab.terminal)."""
 
 TERMINAL_GONE = KILLED_BY + signal.SIGHUP
 
@@ -81,7 +78,7 @@ def watch(wish: Wish, console: Console) -> int:
 
 def _terminal(console: Console) -> Terminal | None:
     try:
-        from wakelab.watch.terminal import Terminal, is_at_a_terminal
+        from wakelab.terminal import Terminal, is_at_a_terminal
     except ImportError:  # no termios: not a Unix
         return None
     return Terminal(console) if is_at_a_terminal(console) else None

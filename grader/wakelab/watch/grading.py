@@ -16,7 +16,7 @@ from wakebench.errors import BenchError
 from wakelab.child import Child, die_with
 from wakelab.errors import UserError
 from wakelab.report import Report
-from wakelab.watch.signals import Signals
+from wakelab.signals import Signals
 
 
 @dataclass(frozen=True)

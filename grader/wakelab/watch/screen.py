@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wakelab.labs import Lab
+from wakelab.lines import Lines
 from wakelab.render import Parts, parts_of, safe_text
 from wakelab.report import CheckResult, Report, Verdict
 
@@ -94,51 +95,8 @@ def _in_words(report: Report) -> str:
     return finding.title
 
 
-class _Page:
-    """Lines for one console, in its width and encoding."""
-
-    def __init__(self, console: Console) -> None:
-        from rich.text import Text
-
-        self._text = Text
-        self._console = console
-        self._width = max(20, console.width)
-
-    def line(self, *parts: tuple[str, str]) -> Text:
-        """One, cut where it is too long."""
-        line = self._text.assemble(*((self._fit(text), style) for text, style in parts))
-        line.truncate(self._width - 1)
-        line.no_wrap, line.overflow = True, "crop"
-        return line
-
-    def _fit(self, text: str) -> str:
-        """In what the console's encoding has."""
-        for fancy, plain in (("…", "..."), ("·", "-"), ("─", "-")):
-            if not _can_encode(fancy, self._console.encoding):
-                text = text.replace(fancy, plain)
-        return text.encode(self._console.encoding, "backslashreplace").decode(
-            self._console.encoding
-        )
-
-    def shortened(self, text: str, columns: int) -> str:
-        """Cut to so many columns, and it says so."""
-        mark = self._fit("…")
-        line = self._text(self._fit(text).rstrip())
-        if line.cell_len > columns:
-            line.truncate(max(1, columns - len(mark)))
-            line.append(mark)
-        return line.plain
-
-    def blank(self, lines: int) -> list[Text]:
-        return [self.line() for _ in range(lines)]
-
-    def wrapped(self, text: str, style: str) -> list[Text]:
-        """As many lines as it takes."""
-        return [
-            self.line((f" {line.plain.rstrip()}", style))
-            for part in text.splitlines()
-            for line in self._text(part).wrap(self._console, self._width - 2)
-        ]
+class _Page(Lines):
+    """The parts of the screen."""
 
     def cropped(self, lines: Sequence[Text], room: int) -> list[Text]:
         """What there is room for, and a line that says that there is more."""
@@ -160,7 +118,7 @@ class _Page:
             status = self.line((" being graded …", "bold yellow"))
         elif parts:
             status = parts.points.copy()
-            status.append(self._fit(f"  {view.graded}"), "dim")
+            status.append(self.fit(f"  {view.graded}"), "dim")
             status.truncate(self._width - 1)
         else:
             status = self.line((f" {view.graded}", "dim"))
@@ -215,11 +173,3 @@ class _Page:
         if waiting:
             words.append((f" · {waiting} skipped until then", "dim"))
         return self.line(*words)
-
-
-def _can_encode(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""The terminal while a lab is watched: a screen of its own, and keys as they are pressed. It is
+"""The terminal of a command that goes on: a screen of its own, and keys as they are pressed. It is
 given back as it was, however this ends (but for SIGKILL, which lets nobody do anything)."""
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?", re.S)
 """What a key sends that is more than a character: an arrow, one of a keypad, one with Alt."""
+
+_ARROWS = {b"A": "UP", b"B": "DOWN", b"C": "RIGHT", b"D": "LEFT"}
 
 
 def is_at_a_terminal(console: Console) -> bool:
@@ -86,10 +88,24 @@ class Terminal:
 
     def keys(self) -> str | None:
         """What was pressed; arrows and the like are left out. None when the terminal has gone."""
+        typed = self._read()
+        return None if typed is None else _SEQUENCE.sub(b"", typed).decode("ascii", "ignore")
+
+    def named_keys(self) -> list[str] | None:
+        """The same key by key, with the arrows by their names: "UP", "DOWN", "RIGHT", "LEFT"."""
+        typed = self._read()
+        if typed is None:
+            return None
+        keys: list[str] = []
+        at = 0
+        for sequence in _SEQUENCE.finditer(typed):
+            keys += typed[at : sequence.start()].decode("ascii", "ignore")
+            keys += filter(None, [_ARROWS.get(sequence[0][-1:]) if len(sequence[0]) == 3 else None])
+            at = sequence.end()
+        return [*keys, *typed[at:].decode("ascii", "ignore")]
+
+    def _read(self) -> bytes | None:
         try:
-            typed = os.read(self._keyboard, 1024)
+            return os.read(self._keyboard, 1024) or None
         except OSError:
             return None
-        if not typed:
-            return None
-        return _SEQUENCE.sub(b"", typed).decode("ascii", "ignore")

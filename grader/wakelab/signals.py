@@ -8,6 +8,9 @@ from contextlib import suppress
 from types import FrameType
 from typing import Self
 
+KILLED_BY = 128
+"""Added to a signal's number it makes the exit code, as a shell counts."""
+
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OTHERS = (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
 
