@@ -239,7 +239,9 @@ def _run(options: argparse.Namespace) -> int:
     lab = load_lab(root, options.lab)
     folder = options.submission or lab.directory
     confinement = confinement_of(root, folder, options)
-    wish = Wish(root, lab, folder, options.level, confinement, options.ui, options.port)
+    wish = Wish(
+        *(root, lab, options.submission, options.level, confinement), options.ui, options.port
+    )
     return by_hand(wish, _console())
 
 

@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wish:
-    """Which program, at which level, and where it is shown: `ui` browser or terminal; `port` of the
-    page, 0 for any."""
+    """What is wanted.
+
+    submission  the folder with the program; None: the lab's own
+    level       of optimisation
+    ui          where the board is shown: "browser" or "terminal"
+    port        of the page; 0: any that is free
+    """
 
     root: Path
     lab: Lab
-    folder: Path
+    submission: Path | None
     level: str
     confinement: Confinement
     ui: str
@@ -33,16 +38,16 @@ class Wish:
 
 def by_hand(wish: Wish, console: Console) -> int:
     """Until the person ends it; the exit code. Raises UserError."""
-    program = partial(
-        *(built, wish.root, wish.lab, wish.folder, wish.level, wish.confinement), counting=False
-    )
+    folder = wish.submission or wish.lab.directory
+    what = wish.root, wish.lab, folder, wish.level, wish.confinement
+    program = partial(built, *what, counting=False)
     if wish.ui == "terminal":
         try:
             from wakelab.byhand.terminal_ui import at_the_terminal
         except ImportError:  # no termios: not a Unix
             raise UserError("keys cannot be read here", next_step="make run") from None
         with Session(program, wish.level) as session:
-            return at_the_terminal(wish.root, wish.lab, session, console)
+            return at_the_terminal(wish.root, wish.lab, wish.submission, session, console)
     from wakelab.byhand.web.serve import serve
 
     return serve(wish, program, console)

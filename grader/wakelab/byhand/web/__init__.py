@@ -1,0 +1,1 @@
+"""The board in the browser: a page of this machine's, for this machine's person."""
