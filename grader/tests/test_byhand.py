@@ -276,6 +276,15 @@ def test_pause_step_and_slow_motion(session: Session) -> None:
         assert board.trace.digest() == ours
 
 
+def test_slow_motion_begins_in_the_sleep(session: Session) -> None:
+    session.send(Pace(300))
+    session.send(Press("SELECT"))
+    look = until(session, lambda look: look.state.mode is Mode.RUNNING)
+    assert not lines(look)
+    until(session, lambda look: lines(look) == ["Interrupt fired!"])
+    until(session, lambda look: look.state.mode is Mode.ASLEEP)
+
+
 def test_restart_begins_anew_and_may_pause(session: Session) -> None:
     session.send(PressAgain("SELECT", 3))
     before = until(session, lambda look: lines(look) == ["Interrupt fired!"])

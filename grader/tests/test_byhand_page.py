@@ -275,7 +275,7 @@ def test_all_by_keyboard_alone(site: Site, tabs: Callable[..., Tab]) -> None:
             focused = page.evaluate(
                 "(() => { const e = document.activeElement, s = getComputedStyle(e);"
                 " return [e.id, e.getAttribute('aria-label') || e.innerText"
-                " || (e.labels && e.labels[0] && e.labels[0].innerText) || '', s.outlineStyle]; })()"
+                " || (e.labels && e.labels[0]?.innerText) || '', s.outlineStyle]; })()"
             )
             assert focused[1].strip(), focused
             assert focused[2] != "none", focused

@@ -324,6 +324,11 @@ class Board:
         """Whether the core sleeps."""
         return self._at is _At.ASLEEP
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether the core sleeps, and nothing that has come since is about to wake it."""
+        return self._ended is None and self._at_sleep()
+
     # -- waiting ---------------------------------------------------------------------------------
 
     def wait_asleep(self) -> None:

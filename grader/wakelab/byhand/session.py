@@ -370,7 +370,7 @@ class _Hands:
         hand = self._hand
         if hand.ended is not None or self._paused or self._is_idle():
             return LOOK_S
-        if self._pace is not None and not hand.board.asleep:
+        if self._pace is not None and not hand.board.at_rest:
             return SLOW_S
         return TICK_S if hand.board.clock_runs else LOOK_S
 
@@ -396,12 +396,12 @@ class _Hands:
         if hand.ended is not None or self._paused or self._is_idle():
             self._caught_up = now
             return
-        if self._pace is not None and not hand.board.asleep:
+        if self._pace is not None and not hand.board.at_rest:
             self._caught_up = now
             hand.execute(max(1, round(min(passed, 2 * SLOW_S) * self._pace)))
             return
         ms = int(passed * 1000)
-        if ms and hand.board.asleep and (hand.board.clock_runs or all_of_it):
+        if ms and hand.board.at_rest and (hand.board.clock_runs or all_of_it):
             self._caught_up += ms / 1000
             # A host that is too slow for the program's clock lets it go slow.
             hand.pass_ms(min(ms, 100) if hand.board.clock_runs else ms)
@@ -469,7 +469,7 @@ class _Hands:
     def _mode(self) -> Mode:
         if self._hand.ended is not None:
             return Mode.ENDED
-        if self._hand.board.asleep:
+        if self._hand.board.at_rest:
             return Mode.ASLEEP
         return Mode.PAUSED if self._paused else Mode.RUNNING
 

@@ -222,7 +222,7 @@ class _Loop:
             "s": lambda: self._send(Step()),
             "S": lambda: self._send(Step(10)),
             "m": lambda: self._send(Pace(SLOW if state.pace is None else None), Resume()),
-            "a": lambda: self._send(PressAgain("SELECT", shown.later)),
+            "a": lambda: self._send(PressAgain("SELECT", shown.later), Release("SELECT")),
             "+": lambda: self._set_later(shown.later + 1),
             "-": lambda: self._set_later(max(1, shown.later - 1)),
             "w": self._write,

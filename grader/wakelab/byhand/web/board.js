@@ -187,7 +187,9 @@
   });
   by("again").addEventListener("submit", (event) => {
     event.preventDefault();
-    send({do: "again", button: by("again-button").value, instructions: number("again-count")});
+    const name = by("again-button").value;
+    send({do: "again", button: name, instructions: number("again-count")});
+    release(name);
   });
   by("restart").addEventListener("click", () => send({do: "restart", paused: false}));
   by("restart-paused").addEventListener("click", () => send({do: "restart", paused: true}));
