@@ -51,7 +51,7 @@ export SUBMISSIONS OUT JOBS SCHEDULER UI PORT
 export PYTHONUTF8 = 1
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.PHONY: campaign demo grade watch run report script sweep replay debug class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
+.PHONY: campaign demo grade watch run report picture trace script sweep replay debug class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
 .DEFAULT_GOAL := help
 
 # -P: what lies in the current folder is not importable by accident.
@@ -85,6 +85,15 @@ run: $(READY)
 ## Show the last report again, or give it a platform's shape: [LAB=08] [FORMAT=gradescope; list: which there are]
 report: $(READY)
 	@$(PY) -m wakelab $(if $(FORMAT),convert --format "$$FORMAT",report) --lab "$$LAB"
+
+## A page of what there is to see: results, counterexample, map of the window, time line: [LAB=08] [SUBMISSION=folder]
+picture: $(READY)
+	@$(PY) -m wakelab picture $(TRUSTED) --lab "$$LAB" $${POINTS:+--points "$$POINTS"} $${OUT:+--out "$$OUT"} $${SUBMISSION:+"$$SUBMISSION"}
+
+## A run as a file for other viewers: [FORMAT=vcd|perfetto] [ID=from-a-report | SCRIPT=file] [LAB=08] [SUBMISSION=folder]
+trace: $(READY)
+	@$(PY) -m wakelab trace $(TRUSTED) --lab "$$LAB" --level "$$LEVEL" $${FORMAT:+--format "$$FORMAT"} $${ID:+--id "$$ID"} $${SCRIPT:+--script "$$SCRIPT"} \
+	    $${OUT:+--out "$$OUT"} $${SUBMISSION:+"$$SUBMISSION"}
 
 ## Play a script of presses to your program: SCRIPT=file [LAB=08] [SUBMISSION=folder]
 script: $(READY)

@@ -34,6 +34,9 @@ from wakelab.subject import Subject
 PATIENCE_MS = 60_000
 """Protects the host only."""
 
+DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Until what was asked for is on the screen."""
+
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -305,9 +308,7 @@ def test_the_time_line_zooms_and_tells(site: Site, tabs: Callable[..., Tab]) -> 
     expect(view.locator(".bar.interrupt")).to_have_count(1)
 
     def wide() -> float:
-        page.evaluate(
-            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-        )
+        page.evaluate(DRAWN)
         return float(view.locator(".bar.interrupt").first.get_attribute("width") or 0)
 
     page.get_by_role("button", name="Show all events").click()

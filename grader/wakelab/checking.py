@@ -110,17 +110,22 @@ def check(
 
 
 def specs_in(folder: Path) -> tuple[Spec, ...]:
-    """What the checks in a lab's folder say about themselves, in the order in which they run.
-    Imports them, as pytest does when it runs them."""
-    specs: list[Spec] = []
+    """What the checks in a lab's folder say about themselves, in the order in which they run."""
+    return tuple(spec for spec, _ in checks_in(folder))
+
+
+def checks_in(folder: Path) -> list[tuple[Spec, Callable[..., None]]]:
+    """The checks in a lab's folder. Imports them, as pytest does when it runs them."""
+    checks: list[tuple[Spec, Callable[..., None]]] = []
     for path in sorted(folder.glob(f"{PREFIX}*.py")):
         found = importlib.util.spec_from_file_location(f"wakelab_checks_of_{path.stem}", path)
         assert found is not None and found.loader is not None
         module = importlib.util.module_from_spec(found)
         found.loader.exec_module(module)
-        marked = (spec_of(value) for name, value in vars(module).items() if name.startswith(PREFIX))
-        specs += [spec for spec in marked if spec is not None]
-    return tuple(specs)
+        for name, value in vars(module).items():
+            if name.startswith(PREFIX) and (spec := spec_of(value)) is not None:
+                checks.append((spec, value))
+    return checks
 
 
 def spec_of(function: object) -> Spec | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wakelab import __version__
 from wakelab.errors import UserError
 from wakelab.interrupts import heard
+from wakelab.pictures.commands import add_picture_commands
 from wakelab.report_commands import add_report_commands, points_of, surroundings_of
 from wakelab.sweep_option import SWEEP_MODES, add_sweep
 from wakelab.trust_option import add_trust, confinement_of
@@ -107,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(run=_run)
 
     add_report_commands(commands)
+    add_picture_commands(commands)
 
     demo = commands.add_parser("demo", help="grade the reference and the stub; show one press")
     demo.add_argument("--lab", default="08", help="number of the lab (08)")

@@ -7,7 +7,8 @@ grading build, by the probe, with the pins driven from outside; what counts is w
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from wakebench.board import Board, Ended, Unmet
@@ -89,12 +90,22 @@ def _candidates(schedule: Schedule) -> Iterator[Schedule]:
             yield replace(schedule, places=(*schedule.places[:-1], place))
 
 
-def play(schedule: Schedule, subject: Subject) -> Finding | None:
+def play(
+    schedule: Schedule,
+    subject: Subject,
+    around: Callable[[Board], AbstractContextManager[object]] = nullcontext,
+) -> Finding | None:
     """Press as the schedule says, on the grading build, from outside: what goes wrong, if anything.
+    `around`: entered for the run, from the reset on.
 
     Raises Unmet where the program does not come to one of the places.
     """
     test = PressTest(subject, subject.board(schedule.level))
+    with around(test.board):
+        return _play(schedule, subject, test)
+
+
+def _play(schedule: Schedule, subject: Subject, test: PressTest) -> Finding | None:
     strikes = Strikes(test)
     try:
         start = _go_to_last(strikes, schedule, subject)

@@ -186,6 +186,11 @@ class Search:
             self._found = found
         return [placement for found in self._found.values() for placement in found]
 
+    def after(self, first: Placement) -> list[Placement]:
+        """Every placement of another strike of the lab's button after that one."""
+        self.placements()
+        return self._sweeps[0].placements((first,), None)
+
     def pairs(self, *, every: bool = False, progress: Progress | None = None) -> Swept:
         """Two strikes: all placements, or only those that stand for a class of equivalent ones.
         Where one alone fails, that is the answer: nobody needs two.

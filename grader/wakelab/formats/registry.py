@@ -14,6 +14,7 @@ from wakelab.formats.github_annotations import to_github_annotations
 from wakelab.formats.github_summary import to_github_summary
 from wakelab.formats.gitlab import to_gitlab
 from wakelab.formats.gradescope import to_gradescope
+from wakelab.formats.html import to_html
 from wakelab.formats.junit import to_junit
 from wakelab.formats.prairielearn import to_prairielearn
 from wakelab.formats.table import to_csv
@@ -45,6 +46,7 @@ FORMATS = (
         _STUDENT, to_prairielearn,
     ),
     Format("check50", "check50.json", "the JSON of check50", _STUDENT, to_check50),
+    Format("html", "report.html", "a page for a browser", _STUDENT, to_html),
     Format("csv", "report.csv", "a table for a spreadsheet", _INSTRUCTOR, to_csv),
 )  # fmt: skip
 
