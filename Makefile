@@ -51,7 +51,7 @@ export SUBMISSIONS OUT JOBS SCHEDULER UI PORT
 export PYTHONUTF8 = 1
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.PHONY: campaign demo grade watch run report picture trace script sweep replay debug class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
+.PHONY: campaign demo grade watch run report picture trace script sweep replay debug editor class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
 .DEFAULT_GOAL := help
 
 # -P: what lies in the current folder is not importable by accident.
@@ -108,9 +108,13 @@ sweep: $(READY)
 replay: $(READY)
 	@$(PY) -m wakelab replay $(TRUSTED) $${ID:?say which: make replay ID=...} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
-## Stop in GDB where the last press of a schedule comes: ID=from-a-report [SUBMISSION=folder]
+## GDB on the board, at main or where a schedule's last press comes: [LAB=08] [ID=from-a-report] [SUBMISSION=folder] [LEVEL=Os] [PORT=3333: serve it]
 debug: $(READY)
-	@$(PY) -m wakelab replay $(TRUSTED) --gdb $${ID:?say which: make debug ID=...} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+	@$(PY) -m wakelab debug $(TRUSTED) --lab "$$LAB" --level "$$LEVEL" $${ID:+--id "$$ID"} $${PORT:+--port "$$PORT"} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+
+## Tell editors how the files are compiled: compile_commands.json; part of the set-up
+editor: $(READY)
+	@$(PY) -m wakelab editor
 
 ##@ For instructors
 

@@ -70,6 +70,7 @@ missing_packages() {
     elif ! printf '#include <stdio.h>\n' | gcc -E -o /dev/null -x c - 2>/dev/null; then
         echo libc6-dev
     fi
+    have gdb-multiarch || have arm-none-eabi-gdb || echo gdb-multiarch
     # Ubuntu's package of this name only fetches a snap; see `browser`.
     have chromium || grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null || echo chromium
 }
@@ -167,6 +168,8 @@ finish() {
     # Or the first grading would do it; and every one, where Python is told to write no bytecode.
     .venv/bin/python -m compileall -q qemu/wakebench grader/wakelab grader/checks >>"$log" 2>&1 ||
         say "the Python code could not be compiled ahead (see $log); gradings take a little longer."
+    .venv/bin/python -P -m wakelab editor >>"$log" 2>&1 ||
+        say "compile_commands.json could not be written (see $log); only editors miss it."
     # The Makefile compares this with its own place: a checkout that was moved needs a new .venv.
     # shellcheck disable=SC2016 # the dollars are make's
     printf 'VENV_HOME := %s\n' "$here" | sed -e 's/[$]/$$/g' -e 's/#/\\#/g' >.venv/home.mk

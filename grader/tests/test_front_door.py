@@ -385,7 +385,9 @@ def test_the_tests_ask_for_the_hosts_compiler_and_a_browser_too(usual: Machine) 
     usual.with_python_that_makes_no_venv()
     usual.with_apt_get(user=0)
     assert STOPPED_AT_VENV in usual.setup("tests").stderr
-    assert usual.apt_get_was_asked()[1].endswith(" --no-install-recommends gcc libc6-dev chromium")
+    assert usual.apt_get_was_asked()[1].endswith(
+        " --no-install-recommends gcc libc6-dev gdb-multiarch chromium"
+    )
 
 
 def test_when_apt_get_fails_its_words_and_the_line_are_shown(bare: Machine) -> None:

@@ -64,6 +64,11 @@ _INCLUDES = ("lab/board", "lab/async")
 _T = TypeVar("_T")
 
 
+def flags(level: str, root: Path) -> list[str]:
+    """What every file is compiled with; `root`: where the given headers lie as in the checkout."""
+    return [*_COMPILE, f"-{level}", *(f"-I{root / name}" for name in _INCLUDES)]
+
+
 @dataclass(frozen=True)
 class Elf:
     """A linked image.
@@ -248,9 +253,8 @@ class Builder:
 
     def _compile_given(self, level: str, source: Path, target: Path) -> None:
         gcc = str(self._toolchain.gcc)
-        includes = [f"-I{name}" for name in _INCLUDES]
         maps = [f"-ffile-prefix-map={self._root}=."]
-        argv = [gcc, *_COMPILE, f"-{level}", *includes, *maps, "-pipe", "-c", str(source)]
+        argv = [gcc, *flags(level, Path(".")), *maps, "-pipe", "-c", str(source)]
         completed = self._toolchain.run([*argv, "-o", str(target)], self._root)
         if completed.ending is not Ending.EXIT or completed.returncode != 0:
             shown = completed.output.decode("utf-8", "replace").strip()[:2000]
@@ -311,9 +315,7 @@ class _Work:
     def _compile(self, level: str, source: str, target: Path, form: str) -> list[str]:
         return [
             str(self.toolchain.gcc),
-            *_COMPILE,
-            f"-{level}",
-            *(f"-I{self.given / name}" for name in _INCLUDES),
+            *flags(level, self.given),
             f"-ffile-prefix-map={self.given}/=",
             f"-ffile-prefix-map={self.private}=.",
             f"-fmax-errors={MAX_MESSAGES}",

@@ -141,11 +141,21 @@ def _parser() -> argparse.ArgumentParser:
     sweep.set_defaults(run=_sweep)
 
     replay = commands.add_parser("replay", help="run one schedule of presses again")
-    replay.add_argument("--gdb", action="store_true", help="stop in GDB before the last press")
     replay.add_argument("id", help="the id of a schedule, from a report")
     replay.add_argument("submission", nargs="?", type=Path, help="folder with the files (yours)")
     add_trust(replay)
     replay.set_defaults(run=_replay)
+
+    debug = commands.add_parser("debug", help="open GDB on the board")
+    debug.add_argument("--lab", default="08", help="number of the lab (08)")
+    debug.add_argument("--level", choices=("O0", "Og", "O2", "Os"), default="Og")
+    debug.add_argument("--id", default="", help="a schedule's id: where its last press comes")
+    debug.add_argument(
+        "--port", type=int, help="start no GDB, but serve one that connects (0: any port)"
+    )
+    debug.add_argument("submission", nargs="?", type=Path, help="folder with the files (yours)")
+    add_trust(debug)
+    debug.set_defaults(run=_debug)
 
     class_ = commands.add_parser("class", help="grade a whole class, as a platform exports it")
     class_.add_argument("--lab", default="08", help="number of the lab (08)")
@@ -158,6 +168,9 @@ def _parser() -> argparse.ArgumentParser:
     class_.add_argument("submissions", type=Path, help="folder or archive with all submissions")
     add_trust(class_)
     class_.set_defaults(run=_class)
+
+    editor = commands.add_parser("editor", help="tell editors how the files are compiled")
+    editor.set_defaults(run=_editor)
 
     bench = commands.add_parser("bench", help="measure speed and size")
     bench.add_argument(
@@ -308,8 +321,41 @@ def _replay(options: argparse.Namespace) -> int:
     lab = load_lab(root, schedule.lab)
     folder = options.submission or lab.directory
     confinement = confinement_of(root, folder, options)
-    clean = replay(root, lab, folder, schedule, _console(), confinement, gdb=options.gdb)
+    clean = replay(root, lab, folder, schedule, _console(), confinement)
     return FULL if clean else NOT_FULL
+
+
+def _debug(options: argparse.Namespace) -> int:
+    from wakebench.board import Ended, Unmet
+    from wakelab.built import built
+    from wakelab.debugger import Debugged, debug, find_gdb, serve_debugger
+    from wakelab.labs import checkout_root, load_lab
+    from wakelab.schedule import parse_id
+
+    root = checkout_root()
+    schedule = parse_id(options.id) if options.id else None
+    lab = load_lab(root, schedule.lab if schedule else options.lab)
+    level = schedule.level if schedule else options.level
+    folder = options.submission or lab.directory
+    if options.port is None:
+        find_gdb()
+    confinement = confinement_of(root, folder, options)
+    with built(root, lab, folder, level, confinement) as subject:
+        what = Debugged(root, folder.resolve(), subject, level, schedule)
+        try:
+            if options.port is None:
+                return FULL if debug(what, _console()) else NOT_FULL
+            return serve_debugger(what, options.port, _console())
+        except Unmet as unmet:
+            raise UserError(
+                f"the program does not come there: expected {unmet.expected}, {unmet.seen}",
+                str(folder),
+                "is the id of another version of it? make sweep finds new ones",
+            ) from unmet
+        except Ended as ended:
+            raise UserError(
+                f"the program ends before: {ended.ending}: {ended.detail[:200]}", str(folder)
+            ) from ended
 
 
 def _class(options: argparse.Namespace) -> int:
@@ -329,6 +375,15 @@ def _class(options: argparse.Namespace) -> int:
         points=points_of(options.points),
     )
     return grade_class(root, wish, _console())
+
+
+def _editor(_: argparse.Namespace) -> int:
+    from wakelab.editor import write_compile_commands
+    from wakelab.labs import checkout_root
+    from wakelab.toolchain import find_toolchain
+
+    print(f"{write_compile_commands(checkout_root(), find_toolchain().gcc)}: for clangd and others")
+    return FULL
 
 
 def _bench(options: argparse.Namespace) -> int:

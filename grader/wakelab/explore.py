@@ -15,7 +15,6 @@ from wakelab.built import built
 from wakelab.checking import Finding
 from wakelab.confinement import Confinement
 from wakelab.counterexample import explain
-from wakelab.debugger import debug
 from wakelab.errors import UserError
 from wakelab.labs import Lab
 from wakelab.render import render_story, safe_text
@@ -151,14 +150,10 @@ def replay(
     schedule: Schedule,
     console: Console,
     confinement: Confinement,
-    *,
-    gdb: bool,
 ) -> bool:
     """Run one schedule again, from outside, and tell its story. Whether all went well."""
     with built(root, lab, folder, schedule.level, confinement) as subject:
         try:
-            if gdb:
-                return debug(schedule, subject, console)
             finding = play(schedule, subject)
         except Unmet as unmet:
             raise UserError(

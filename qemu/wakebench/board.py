@@ -15,7 +15,6 @@ two exact moments, and every address that asks the host for something is known.
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -590,10 +589,6 @@ class Board:
         machine = self._core.reprogram(image.flash_content.ljust(before, b"\0"))
         return Board(machine, image, self._points, self.limits)
 
-    def hand_over(self) -> socket.socket:
-        """The gdbstub's socket, for a debugger; see Core.hand_over."""
-        return self._core.hand_over()
-
     # -- single steps ----------------------------------------------------------------------------
 
     @property
@@ -704,6 +699,39 @@ class Board:
                 yield found
         finally:
             found += executed(lines, self._entries)
+
+    # -- for a debugger --------------------------------------------------------------------------
+
+    def run_to(self, addresses: Collection[int]) -> bool:
+        """Run until the core is about to execute the instruction at one of `addresses`, or sleeps
+        with nothing to wake it: whether it came to one."""
+        try:
+            self.wait_any(addresses, "a breakpoint", awake=True)
+        except Unmet:
+            return False
+        return True
+
+    def next_ms(self) -> None:
+        """A millisecond has passed in the sleep: the program's clock, if it runs, has ticked."""
+        self._check_ended()
+        self.ms += 1
+        if self._core.tick_on:
+            self._core.tick()
+            self._injected = True
+
+    def ask_stub(self, packet: bytes) -> bytes:
+        """The answer of QEMU's gdbstub to a packet that only looks."""
+        return self._core.ask_stub(packet)
+
+    def change_by_stub(self, packet: bytes) -> bytes:
+        """Have QEMU's gdbstub change registers or memory."""
+        answer = self._core.change_by_stub(packet)
+        before = self._key()
+        self._here = self._core.registers()
+        if self._key() != before:
+            self._moves += 1
+            self._at = _At.RUNNING
+        return answer
 
     # -- calling into the program ----------------------------------------------------------------
 

@@ -15,7 +15,6 @@ and a breakpoint stop do not mix: QEMU moves the virtual clock to the next deadl
 from __future__ import annotations
 
 import re
-import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -135,21 +134,26 @@ class Core:
         """What QEMU printed last."""
         return self._machine.last_words()
 
-    def hand_over(self) -> socket.socket:
-        """Take the bench's hands off the core: no breakpoint, no watch. The gdbstub's socket, for
-        another client; nothing of the bench works afterwards.
-        """
-        self._probe.remove_breakpoint(*sorted(self._fixed_breakpoints | {*self._own_breakpoints}))
-        self._probe.remove_write_watch(SYST_CSR)
-        self._probe.flush()
-        return self._machine.connection("gdb")
+    def ask_stub(self, packet: bytes) -> bytes:
+        """The gdbstub's answer to a packet that changes nothing."""
+        return self._probe.ask(packet)
+
+    def change_by_stub(self, packet: bytes) -> bytes:
+        """The same, of one that changes registers or memory."""
+        self._journal.append(lambda: self._change_again(packet))
+        return self._probe.ask(packet)
+
+    def _change_again(self, packet: bytes) -> None:
+        self._probe.ask(packet)
 
     def reprogram(self, flash: bytes) -> Machine:
         """Overwrite the flash from 0 on, and hand the machine over, as it is at power on but for
-        that. Raises BenchError."""
+        that: no breakpoint, no watch. Raises BenchError."""
         self._reset()
         self._probe.patch(0, flash)
-        self.hand_over()
+        self._probe.remove_breakpoint(*sorted(self._fixed_breakpoints | {*self._own_breakpoints}))
+        self._probe.remove_write_watch(SYST_CSR)
+        self._probe.flush()
         if self._qtest.read_block(0, len(flash)) != flash:
             raise BenchError("the board's flash does not hold what was written there")
         return self._machine

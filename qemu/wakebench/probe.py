@@ -202,6 +202,10 @@ class Probe:
 
     # -- state -----------------------------------------------------------------------------------
 
+    def ask(self, packet: bytes) -> bytes:
+        """The stub's answer to any packet that does not let the core run."""
+        return self._ask(packet)
+
     def registers(self) -> Registers:
         """All core registers in one packet."""
         raw = bytes.fromhex(self._ask(b"g").decode("ascii"))
