@@ -84,6 +84,7 @@ class Machine:
             self.write(name, (ROOT / name).read_text(encoding="utf-8"))
         self.write("requirements.lock", "# nothing\n")
         self.write("requirements-dask.lock", "# nothing\n")
+        self.write("requirements-tests.lock", "# nothing\n")
         self.write(
             "pyproject.toml",
             '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
@@ -601,6 +602,36 @@ def test_doctor_knows_which_version_is_too_old(
     usual.with_tools(qemu, gcc)
     done = usual.doctor()
     assert set(re.findall(r"^  too old +(\S+)", done.stdout, re.M)) == too_old
+
+
+@pytest.mark.parametrize(
+    ("qemu", "gcc", "said"),
+    [
+        ("7.2.22", "12.2.1", {"qemu-system-arm": "known good", "arm-none-eabi-gcc": "known good"}),
+        ("10.0.2", "13.2.1", {"qemu-system-arm": "known good", "arm-none-eabi-gcc": "should do"}),
+        ("8.2.2", "12.3.0", {"qemu-system-arm": "should do", "arm-none-eabi-gcc": "should do"}),
+    ],
+)
+def test_doctor_tells_what_is_known_to_be_good(
+    usual: Machine, qemu: str, gcc: str, said: dict[str, str]
+) -> None:
+    usual.with_tools(qemu, gcc)
+    out = usual.doctor().stdout
+    for tool, word in said.items():
+        assert re.search(rf"^  ok +{tool} .* {word}", out, re.M), out
+    assert "known good: 7.2, 10.0" in out or said["qemu-system-arm"] == "known good"
+
+
+def test_doctor_takes_what_is_optional_for_no_fault(ready: Machine) -> None:
+    done = ready.doctor()
+    assert re.search(r"^  note +gdb-multiarch +- +missing; make debug$", done.stdout, re.M)
+    assert re.search(r"to get them: .*gdb-multiarch chromium", done.stdout)
+    assert done.returncode == 0 and "Nothing is missing." in done.stdout
+    ready.program("gtkwave", "")
+    try:
+        assert re.search(r"^  ok +gtkwave", ready.doctor().stdout, re.M)
+    finally:
+        (ready.bin / "gtkwave").unlink()
 
 
 def test_doctor_says_when_the_lock_file_has_changed(ready: Machine) -> None:
