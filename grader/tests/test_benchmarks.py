@@ -28,6 +28,7 @@ from wakelab.benchmarks import (
     confined,
     determinism,
     grading,
+    page,
     share,
     size,
     sweep,
@@ -164,6 +165,20 @@ def test_each_save_has_its_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < measured.median <= measured.slowest < time.monotonic() - before
     rows = watching.watching_rows(watching.Watching(0.5, 0.7), LAB)
     assert (rows[0].ratio, rows[1].shown) == (0.5, "0.70 s")
+
+
+def test_the_page_is_opened_and_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "OPENED", 1)
+    monkeypatch.setattr(page, "PRESSES", 3)
+    measured = page.measure_page(ROOT, LAB, lambda: None)
+    if measured is None:
+        assert os.environ.get("CI") != "true", "CI has a browser"
+        pytest.skip("there is no browser here")
+    assert 0 < measured.open_s <= measured.slowest_open_s
+    assert 0 < measured.line_ms <= measured.slowest_line_ms
+    rows = page.page_rows(measured)
+    assert [row.target for row in rows] == [page.OPEN_S, None, page.LINE_MS, None]
+    assert "not measured" in page.page_rows(None)[0].shown
 
 
 def test_a_watch_that_ends_is_told_of(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from wakelab.benchmarks import (
     confined,
     determinism,
     grading,
+    page,
     share,
     size,
     sweep,
@@ -53,6 +54,8 @@ def _measure(reference: Reference, console: Console, quick: bool) -> list[Row]:
         rows += grading.grading_rows(grading.measure_grading(reference.root, LAB, step), LAB)
         step = _task(progress, "save to verdict", watching.STEPS)
         rows += watching.watching_rows(watching.measure_watching(reference.root, LAB, step), LAB)
+        step = _task(progress, "the board in the browser", page.STEPS)
+        rows += page.page_rows(page.measure_page(reference.root, LAB, step))
         step = _task(progress, "with and without the sandbox", confined.STEPS)
         rows += confined.confined_rows(confined.measure_confined(reference.root, LAB, step))
         step = _task(progress, "a class", classes.STEPS)

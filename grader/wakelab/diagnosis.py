@@ -43,6 +43,16 @@ class Mistake(StrEnum):
     NEVER_WAKES = "never-wakes"
     OTHER_SLOT = "other-slot"
 
+    # On the real chip.
+    NO_CLOCK = "no-clock"
+    CLOCK_TOO_SOON = "clock-too-soon"
+    NOT_DIGITAL = "not-digital"
+    NO_PULL_UP = "no-pull-up"
+    RESERVED_REGISTER = "reserved-register"
+    READ_MODIFY_CLEAR = "read-modify-clear"
+    PRIORITY_BITS = "priority-bits"
+    BASEPRI_SLEEP = "basepri-sleep"
+
     # In the future.
     NEVER_REGISTERS = "never-registers"
     REGISTERS_ONCE = "registers-once"

@@ -20,6 +20,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from wakebench import console
 from wakebench.core import ICSR, SRAM, SRAM_PAINT, SRAM_SIZE, Budget, Core
@@ -32,6 +34,9 @@ from wakebench.probe import LR, NO_REGISTERS, Area, ConnectionLost, Registers, S
 from wakebench.recording import executed, is_entry
 from wakebench.trace import Event, Kind, Trace
 from wakebench.when import When
+
+if TYPE_CHECKING:
+    from wakebench.decode import Decoder
 
 BRANCH_TO_SELF = 0xE7FE
 
@@ -282,6 +287,13 @@ class Board:
     def qemu_version(self) -> str:
         """The version of the QEMU that this board runs on."""
         return self._core.qemu_version
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """Of the image's instructions; each is decoded once."""
+        from wakebench.decode import Decoder  # capstone takes a while to import
+
+        return Decoder(self.image)
 
     @property
     def clock_runs(self) -> bool:

@@ -18,7 +18,7 @@ from functools import partial
 
 from wakebench.answers import Answers, expect_no_trespass, let_handler_run
 from wakebench.board import Board, Ended, Unmet
-from wakebench.decode import Decoder, Masks
+from wakebench.decode import Masks
 from wakebench.errors import BenchError
 from wakebench.exceptions import FIRST_IRQ
 from wakebench.footprint import (
@@ -104,7 +104,7 @@ class _Explorer:
         self._told: tuple[int, ...] = ()
         self._failing: list[_Presses] = []
         self._settings: Settings | None = None
-        self._decoder = Decoder(board.image)
+        self._decoder = board.decoder
         self._seen: dict[tuple[object, ...], int] = {}
         self._ends: dict[int, object] = {}
         self._handlers: list[HandlerRun] = []
