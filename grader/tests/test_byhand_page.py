@@ -343,6 +343,33 @@ def test_two_pages_see_the_same_board(site: Site, tabs: Callable[..., Tab]) -> N
     two.lines(2)
 
 
+def test_what_a_program_draws_is_shown(tmp_path: Path, tabs: Callable[..., Tab]) -> None:
+    """Pixel by pixel, and gone after a restart until it is drawn again."""
+    draws = (ROOT / "qemu/tests/firmware/draws.c").read_text()
+    buttons = (ROOT / "qemu/tests/firmware/buttons.h").read_text()
+    main = draws.replace('#include "buttons.h"', buttons)
+    (tmp_path / "main.c").write_text(main)
+    (tmp_path / "button_future.c").write_text('#include "button_future.h"\n')
+    with site_of(tmp_path) as site:
+        tab = tabs(site)
+        expect(tab.page.locator("#oled")).to_be_visible()
+        rows = (
+            "(() => { const c = document.getElementById('oled').getContext('2d');"
+            " return [...Array(64).keys()].map(y => c.getImageData(60, y, 1, 1).data[0]); })()"
+        )
+        expected = [255 if n < 8 else 119 if n < 16 else 0 for n in range(64)]
+        assert tab.page.evaluate(rows) == expected
+        tab.page.locator("[data-button=SELECT]").click()
+        moved = [0] * 16 + expected[:-16]
+        tab.page.wait_for_function(
+            f"JSON.stringify({rows}) === '{json.dumps(moved, separators=(',', ':'))}'"
+        )
+        tab.page.get_by_role("button", name="Restart, paused").click()
+        expect(tab.page.locator("#oled")).to_be_hidden()
+        # Of this test's own way to read the canvas.
+        tab.complaints[:] = [each for each in tab.complaints if "willReadFrequently" not in each]
+
+
 # -- when something ends ---------------------------------------------------------------------------
 
 

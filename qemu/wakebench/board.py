@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from wakebench import console
 from wakebench.core import ICSR, SRAM, SRAM_PAINT, SRAM_SIZE, Budget, Core
+from wakebench.display import Picture
 from wakebench.exceptions import FAULTS, exception_name
 from wakebench.image import BKPT_SEMIHOSTING, WFI_NARROW, WFI_WIDE, Image
 from wakebench.machine import Machine
@@ -527,6 +528,10 @@ class Board:
     def pin_level(self, name: str | Pin) -> int:
         """The level of a pin, as it is outside."""
         return self._core.pins.read(_pin(name)[0])
+
+    def picture(self) -> Picture:
+        """What the display shows."""
+        return self._core.picture()
 
     def read_word(self, address: int) -> int:
         """A device register; for diagnosis."""

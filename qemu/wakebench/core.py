@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from wakebench.display import DARK, Display, Picture
 from wakebench.errors import BenchError, Suspected
 from wakebench.machine import Machine
 from wakebench.pin_names import Pin
@@ -58,6 +59,7 @@ WDT = 0x4000_0000
 WDT_LOAD, WDT_CTL, WDT_ICR, WDT_RIS = WDT, WDT + 0x8, WDT + 0xC, WDT + 0x10
 WDT_INTEN = 1
 RCC, RCC2 = 0x400F_E060, 0x400F_E070
+RCGC1, RCGC1_SSI0 = 0x400F_E104, 1 << 4
 
 # ARMv7-M system control space (ARM DDI 0403, B3.2).
 WATCHDOG_TIMER = Area("the watchdog", WDT_LOAD, 0x1000)
@@ -99,6 +101,7 @@ class Core:
         self._counted_to = 0
         """What the machine's count was when it was last taken down."""
         self._recorder = Recorder(self._probe, machine.record)
+        self._display = Display(self._probe, machine.screen)
         self._probe.add_write_watch(SYST_CSR)
         self.tick_on = False
         self.ran_out = False
@@ -124,6 +127,10 @@ class Core:
     def read_words(self, *addresses: int) -> list[int]:
         """Several of them, in that order."""
         return self._qtest.read_words(*addresses)
+
+    def picture(self) -> Picture:
+        """What the display shows; dark while the bus that it is at has no clock."""
+        return self._display.picture() if self.read_word(RCGC1) & RCGC1_SSI0 else DARK
 
     @property
     def gone(self) -> bool:
@@ -240,6 +247,8 @@ class Core:
             self._line.connect(self._line.usual)
             self._armed = False
         self._probe.monitor("system_reset")
+        # Of system control QEMU resets nothing; by this one it is told whether anybody draws.
+        self._qtest.write_word(RCGC1, 0)
         if self._machine.counts:
             self._take_count_down()
         self._qtest.fill(SRAM, SRAM_SIZE, SRAM_PAINT)

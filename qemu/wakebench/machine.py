@@ -144,6 +144,11 @@ class Machine:
         """A file for QEMU to write, which goes with the machine: see Recorder."""
         return Path(self._path("record"))
 
+    @property
+    def screen(self) -> Path:
+        """Another: see Display."""
+        return Path(self._path("screen"))
+
     def _listen(self, name: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self._path(name))
@@ -172,10 +177,11 @@ class Machine:
             beside = wiring.beside.absolute()
             argv += ["-device", f"loader,file={_quoted(str(beside))},cpu-num=0"]
         self._log = open(self._path("log"), "wb")  # noqa: SIM115  (closed in close())
-        self.record.touch()
-        os.chmod(self.record, 0o666)  # as the sockets
+        for written in (self.record, self.screen):
+            written.touch()
+            os.chmod(written, 0o666)  # as the sockets
         reads = [each.absolute() for each in (elf, wiring.beside) if each is not None]
-        writes = (*(Path(self._path(name)) for name in SOCKETS), self.record)
+        writes = (*(Path(self._path(name)) for name in SOCKETS), self.record, self.screen)
         files = Files(tuple(reads), writes)
         try:
             self._process = qemu.start(argv, files, self._log)

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Self
 
 from wakebench.board import Ended, Ending
+from wakebench.display import DARK, Picture
 from wakebench.errors import BenchError
 from wakebench.pin_names import BUTTONS, LED
 from wakebench.script import ScriptError, script_text
@@ -145,6 +146,7 @@ class State:
     pace     of the slow motion, None at full speed
     idle     time stands still, since nobody does anything
     steps    how many the script has so far
+    picture  what the display shows (wakebench.display); empty while it is dark
     """
 
     mode: Mode
@@ -157,6 +159,7 @@ class State:
     pace: int | None = None
     idle: bool = False
     steps: int = 0
+    picture: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -320,6 +323,10 @@ class Session:
         self._call_listeners()
 
 
+def _shown(picture: Picture) -> bytes:
+    return b"" if picture == DARK else picture.pixels
+
+
 class _Hands:
     """The thread's side: a hand, and the host's clock."""
 
@@ -464,6 +471,7 @@ class _Hands:
             pace=self._pace,
             idle=self._is_idle() and not self._paused and ended is None,
             steps=len(hand.steps),
+            picture=b"" if gone else _shown(board.picture()),
         )
 
     def _mode(self) -> Mode:

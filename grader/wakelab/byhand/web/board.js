@@ -79,6 +79,7 @@
     keys.forEach((key, name) => key.setAttribute("aria-pressed", String(now.pressed.includes(name))));
     by("led").classList.toggle("on", now.led);
     by("led").setAttribute("aria-label", `status LED: ${now.led ? "on" : "off"}`);
+    if (now.picture !== null) drawDisplay(now.picture);
     by("pause").setAttribute("aria-pressed", String(now.paused));
     by("slow").checked = now.pace !== null;
     if (now.mode === "ended" && (!before || before.mode !== "ended")) trouble(now.why, true);
@@ -86,6 +87,20 @@
     if (!before || before.mode !== now.mode || before.led !== now.led) {
       tell(`${said}${before && before.led !== now.led ? `; LED ${now.led ? "on" : "off"}` : ""}`);
     }
+  }
+
+  /* 128 by 64 shades from 0 to 15, or nothing: the display is dark. */
+  function drawDisplay(picture) {
+    const shades = atob(picture), dark = !shades.length;
+    by("oled").hidden = dark;
+    by("oled-off").hidden = !dark;
+    if (dark) return;
+    const context = by("oled").getContext("2d"), image = context.createImageData(128, 64);
+    for (let n = 0; n < 128 * 64; n++) {
+      const shade = 17 * shades.charCodeAt(n);
+      image.data.set([shade, shade, Math.round(shade * 0.7), 255], 4 * n);
+    }
+    context.putImageData(image, 0, 0);
   }
 
   function print(lines) {

@@ -8,6 +8,7 @@ To the page: what is new to see (see `news`).
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import asdict
 from typing import Any
@@ -26,6 +27,7 @@ from wakelab.byhand.session import (
     Release,
     Restart,
     Resume,
+    State,
     Step,
 )
 from wakelab.pictures.events import Feed
@@ -112,6 +114,15 @@ class News:
     def __init__(self) -> None:
         self._run = -1
         self._feed = Feed()
+        self._picture: bytes | None = None
+
+    def _state(self, state: State) -> dict[str, object]:
+        """As JSON holds it; the display's picture only when it is another one."""
+        told = {**asdict(state), "picture": None}
+        if state.picture != self._picture:
+            self._picture = state.picture
+            told["picture"] = base64.b64encode(state.picture).decode("ascii")
+        return told
 
     def of(self, look: Look) -> str:
         """The message: `anew` where another run has begun, `events` (pictures.events.Mark), the
@@ -127,7 +138,7 @@ class News:
                 "anew": anew,
                 "events": self._feed.add(events, first),
                 "lines": lines,
-                "state": asdict(look.state),
+                "state": self._state(look.state),
                 "closed": look.closed,
             }
         )
