@@ -401,6 +401,22 @@ def test_old_events_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(board.trace) == look.next
 
 
+def test_signals_are_left_to_the_first_thread() -> None:
+    """Else one that the kernel gives to the session's would be noticed by nobody."""
+    masks: list[set[int]] = []
+
+    @contextmanager
+    def program() -> Iterator[Subject]:
+        masks.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+        with opened(LAB.reference) as subject:
+            yield subject
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with Session(program, "Og"):
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP} <= masks[0]
+
+
 def test_nothing_is_left_of_a_session() -> None:
     with ExitStack() as owned:
         session = owned.enter_context(Session(lambda: opened(LAB.reference), "Og"))

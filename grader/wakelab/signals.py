@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Self
 
@@ -13,6 +14,17 @@ KILLED_BY = 128
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OTHERS = (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
+
+
+@contextmanager
+def left_to_this_thread() -> Iterator[None]:
+    """Threads that are started within get none of these signals. The kernel gives a signal to any
+    thread, Python's handler waits for the first one: and that one would sleep on in its select."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*ENDING, *OTHERS})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Signals:

@@ -46,6 +46,7 @@ from wakebench.script import (
     Step,
     WaitAsleep,
     WaitBeforeSleep,
+    WaitInstructions,
     WaitLine,
     WaitMs,
     WaitPin,
@@ -105,12 +106,13 @@ def test_the_example_of_the_design_means_what_it_says() -> None:
         WaitLine("Interrupt fired!", line=12),
         WaitPin(LED, 1, line=13),
         WaitSymbol("button_future_poll", line=14),
-        ExpectLine("Interrupt fired!", 2, line=15),
-        ExpectPin(LED, 0, line=16),
-        ExpectPresses(2, line=17),
-        ForbidLine("PASS", line=18),
-        ForbidPin(LED, 1, line=19),
-        ForbidPresses(3, line=20),
+        WaitInstructions(3, line=15),
+        ExpectLine("Interrupt fired!", 2, line=16),
+        ExpectPin(LED, 0, line=17),
+        ExpectPresses(2, line=18),
+        ForbidLine("PASS", line=19),
+        ForbidPin(LED, 1, line=20),
+        ForbidPresses(3, line=21),
     )
 
 

@@ -26,6 +26,7 @@ from wakelab.byhand.hand import KEPT_EVENTS, Hand
 from wakelab.counterexample import instructions_around
 from wakelab.diagnosis import explain_ending
 from wakelab.errors import UserError
+from wakelab.signals import left_to_this_thread
 from wakelab.subject import Subject
 
 IDLE_S = 60.0
@@ -223,7 +224,8 @@ class Session:
 
     def __enter__(self) -> Self:
         """Raises UserError where the program cannot be built or run."""
-        self._thread.start()
+        with left_to_this_thread():
+            self._thread.start()
         try:
             while not self._ready.wait(LOOK_S):
                 pass

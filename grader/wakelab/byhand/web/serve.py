@@ -33,7 +33,7 @@ from wakelab.byhand.web.page import Page, page_of
 from wakelab.byhand.web.talk import MAX_MESSAGE, SCRIPT, News, Nonsense, understood
 from wakelab.errors import UserError
 from wakelab.labs import Lab
-from wakelab.signals import KILLED_BY, Signals
+from wakelab.signals import KILLED_BY, Signals, left_to_this_thread
 from wakelab.subject import Subject
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ def serving(
         ) from None
     site.port = server.socket.getsockname()[1]
     thread = threading.Thread(target=server.serve_forever, name="page", daemon=True)
-    thread.start()
+    with left_to_this_thread():
+        thread.start()
     try:
         yield f"http://{HOST}:{site.port}/{site.token}/"
     finally:

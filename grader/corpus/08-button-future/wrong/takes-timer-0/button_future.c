@@ -72,6 +72,9 @@ poll_t button_future_poll(struct future *self, struct context *cx)
     struct line *line = &lines[f->button];
 
     /* In this order. A press between a look and a registration would wake nobody, and nobody would look again. */
+    SYSCTL->RCGC1 |= 1u << 16; /* its clock */
+    (void)SYSCTL->RCGC1;
+    (void)SYSCTL->RCGC1;
     *(volatile uint32_t *)0x40030018u = 0; /* timer 0: no interrupt (GPTMIMR) */
     atomic_waker_register(&line->waker, cx->waker);
     return atomic_exchange_explicit(&line->pressed, false, memory_order_acquire) ? POLL_READY : POLL_PENDING;
