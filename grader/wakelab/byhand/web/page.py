@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from wakelab.content_policy import source_of
 from wakelab.labs import Lab
 from wakelab.pictures import asset
 
@@ -37,8 +36,8 @@ def page_of(lab: Lab, whose: str) -> Page:
     policy = "; ".join(
         (
             "default-src 'none'",
-            f"style-src {_hash(style)}",
-            f"script-src {_hash(script)}",
+            f"style-src {source_of(style)}",
+            f"script-src {source_of(script)}",
             "connect-src 'self'",
             "img-src data:",
             "base-uri 'none'",
@@ -47,8 +46,3 @@ def page_of(lab: Lab, whose: str) -> Page:
         )
     )
     return Page(html, policy)
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
