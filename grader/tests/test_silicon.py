@@ -52,7 +52,11 @@ SET_UP: list[Act] = [ON, (4, PUR, SELECT), (5, DEN, SELECT)]
         ([ON, (4, DEN, SELECT), (6, IM, SELECT), (9, PUR, SELECT)], []),
         ([ON, (4, DEN, 8), (6, IM, 8)], []),  # PF3 is no button
         ([*SET_UP, (6, IM, SELECT), (9, IM, 0), (10, DEN, 0)], [Mistake.NOT_DIGITAL]),
-        # Registers.
+        # Addresses and registers.
+        ([(0, 0x4001_0000, None)], [Mistake.UNMAPPED]),
+        ([(0, 0x4000_1FFC, 1)], [Mistake.UNMAPPED]),
+        ([(0, 0x400F_E060, None), (1, 0x400F_D000, None), (2, 0xE000_ED00, None)], []),
+        ([(0, 0x4240_0000, None)], []),
         ([*SET_UP, (6, PORT_F + 0x424, None)], [Mistake.RESERVED_REGISTER]),
         ([*SET_UP, (6, PORT_F + 0x420, None), (7, PORT_F + 0xFE0, None)], []),
         # Ones that clear.

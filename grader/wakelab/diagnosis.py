@@ -48,6 +48,7 @@ class Mistake(StrEnum):
     CLOCK_TOO_SOON = "clock-too-soon"
     NOT_DIGITAL = "not-digital"
     NO_PULL_UP = "no-pull-up"
+    UNMAPPED = "unmapped"
     RESERVED_REGISTER = "reserved-register"
     READ_MODIFY_CLEAR = "read-modify-clear"
     PRIORITY_BITS = "priority-bits"

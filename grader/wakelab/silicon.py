@@ -45,6 +45,13 @@ GATES: dict[int, tuple[str, int, int]] = {
 """Base address of a peripheral: its name, the register and the bit of its clock gate (DS "System
 Control", RCGC0 to RCGC2)."""
 
+WITHOUT_GATE = (0x4002_C000, 0x4002_D000, 0x4004_8000, 0x400F_C000, 0x400F_D000, 0x400F_E000)
+"""The other blocks of 4 KiB that there are: QEI0, QEI1, Ethernet, hibernation, flash, system
+control (DS "Memory Map"). Their gates are not looked at."""
+
+PERIPHERALS = range(0x4000_0000, 0x4200_0000)
+"""Before the alias region of bit-banding."""
+
 GPIO = range(0x4000_4000, 0x4000_8000), range(0x4002_4000, 0x4002_7000)
 PORTS = {base: name[-1] for base, (name, gates, _) in GATES.items() if gates == RCGC2}
 DIR, IS, IBE, IEV, IM, ICR = 0x400, 0x404, 0x408, 0x40C, 0x410, 0x41C
@@ -149,6 +156,22 @@ def _clock(access: DeviceAccess, state: _State, _: dict[int, DeviceAccess]) -> F
     return None
 
 
+def _unmapped(access: DeviceAccess, _: _State, __: dict[int, DeviceAccess]) -> Fault | None:
+    """DS "Memory Map": reserved space answers with a bus fault."""
+    base = access.address & ~0xFFF
+    if access.address not in PERIPHERALS or base in GATES or base in WITHOUT_GATE:
+        return None
+    return Fault(
+        Mistake.UNMAPPED,
+        access.pc,
+        "only addresses at which there is something",
+        f"an access to 0x{access.address:08x}",
+        "There is nothing at that address. QEMU reads 0 and takes no notice of a write; the chip"
+        " answers with a bus fault.",
+        "Compare the address with the data sheet's memory map, digit by digit.",
+    )
+
+
 def _reserved(access: DeviceAccess, _: _State, __: dict[int, DeviceAccess]) -> Fault | None:
     """DS "GPIOs", register map: there is nothing at these offsets."""
     if not any(access.address in area for area in GPIO):
@@ -211,7 +234,7 @@ def _priority(access: DeviceAccess, _: _State, __: dict[int, DeviceAccess]) -> F
     )
 
 
-RULES: tuple[_Rule, ...] = (_clock, _reserved, _write_one_to_clear, _priority)
+RULES: tuple[_Rule, ...] = (_clock, _unmapped, _reserved, _write_one_to_clear, _priority)
 
 
 # -- at the end ------------------------------------------------------------------------------------
