@@ -153,11 +153,11 @@
     key.addEventListener("blur", () => finish(name));
     /* Assistive technology may click without a pointer or a key. */
     key.addEventListener("click", (event) => {
-      if (event.detail === 0 && !byKey) { press(name); if (!held()) release(name); }
-      byKey = false;
+      if (event.detail !== 0) return;
+      begin(name);
+      finish(name);
     });
   });
-  let byKey = false;
 
   const buttonOf = (event) => {
     const own = event.target.dataset && event.target.dataset.button;
@@ -173,7 +173,6 @@
     const name = buttonOf(event);
     if (!name) return;
     event.preventDefault();
-    byKey = false;
     finish(name);
   });
   const letGo = () => [...down].forEach(finish);

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection
+from websockets.sync.server import ServerConnection
 from websockets.sync.server import serve as listen
 
 from wakelab.byhand.names import how_to_play
@@ -126,12 +126,8 @@ def serving(
         yield f"http://{HOST}:{site.port}/{site.token}/"
     finally:
         site.ending.set()
-        _shut(server)
+        server.shutdown()
         thread.join()
-
-
-def _shut(server: Server) -> None:
-    server.shutdown()
 
 
 class _Site:
