@@ -368,6 +368,7 @@ def test_qemu_is_confined_and_filtered(confinement: Confinement, image: Image) -
                 "qmp",
                 "qtest",
                 "record",
+                "screen",
             ]
     assert not proc.exists()
 
