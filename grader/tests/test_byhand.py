@@ -358,7 +358,7 @@ def test_qemu_killed_is_said_and_a_restart_works() -> None:
     with Session(watched, "Og") as session:
         os.kill(machines[0], signal.SIGKILL)
         look = until(session, lambda look: look.state.mode is Mode.ENDED)
-        assert "QEMU" in look.state.why
+        assert "QEMU was ended by somebody else" in look.state.why
         session.send(Restart())
         until(session, lambda look: look.state.mode is Mode.ASLEEP)
         session.send(Press("SELECT"))

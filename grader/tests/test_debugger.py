@@ -120,6 +120,7 @@ def test_what_cannot_be_done_is_said() -> None:
 def test_a_loop_stands_where_it_began_and_a_fault_is_told(tmp_path: Path) -> None:
     said = said_by_gdb("continue\nbt 1\nstepi", str(wrong("loops-in-main", tmp_path)))
     assert "wakelab: loop: 6000000 instructions in main" in said
+    assert "SIGSEGV" not in said and "the run is over" not in said, "one looks round in it"
     assert "#0  main ()" in said
     folder = tmp_path / "fault"
     folder.mkdir()
