@@ -371,6 +371,24 @@ def test_what_a_program_draws_is_shown(tmp_path: Path, tabs: Callable[..., Tab])
         tab.complaints[:] = [each for each in tab.complaints if "willReadFrequently" not in each]
 
 
+def test_the_status_led_is_shown(tmp_path: Path, tabs: Callable[..., Tab]) -> None:
+    main = (LAB.reference / "main.c").read_text()
+    fired = '        info("Interrupt fired!");'
+    assert fired in main
+    lit = main.replace(fired, f"{fired}\n        led_set(true);")
+    lit = lit.replace("    executor_spawn", "    led_setup();\n    executor_spawn", 1)
+    (tmp_path / "main.c").write_text('#include "led.h"\n' + lit)
+    (tmp_path / "button_future.c").write_bytes((LAB.reference / "button_future.c").read_bytes())
+    with site_of(tmp_path) as site:
+        tab = tabs(site)
+        led = tab.page.locator("#led")
+        expect(led).to_have_attribute("aria-label", "status LED: off")
+        tab.page.locator("[data-button=SELECT]").click()
+        expect(led).to_have_attribute("aria-label", "status LED: on")
+        tab.page.get_by_role("button", name="Restart", exact=True).click()
+        expect(led).to_have_attribute("aria-label", "status LED: off")
+
+
 # -- when something ends ---------------------------------------------------------------------------
 
 
