@@ -45,7 +45,7 @@ from wakebench.sharing import racy
 from wakebench.sweep import Moment, Placement, Sweep, SweepError, Window, build_harness
 from wakelab import build as rules
 from wakelab.build import LEVELS, MAIN_LEVEL, BuildResult, Elf
-from wakelab.labs import Lab, given_sources, load_lab
+from wakelab.labs import SHARED_HEADERS, Lab, given_sources, load_lab
 from wakelab.report import Verdict
 from wakelab.running import run_checks
 from wakelab.subject import Subject
@@ -239,7 +239,7 @@ def _gcc(*argv: str) -> None:
 
 
 def _compile(level: str, source: Path, target: Path) -> None:
-    includes = [f"-I{name}" for name in rules._INCLUDES]
+    includes = [f"-I{name}" for name in SHARED_HEADERS]
     own = ["-Ilab/board", f"-I{source.parent}"]
     argv = [*rules._COMPILE, f"-{level}", *includes, *own, "-c", str(source), "-o", str(target)]
     _gcc(*argv)

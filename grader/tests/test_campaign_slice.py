@@ -14,7 +14,8 @@ import campaign
 import pytest
 from campaign import Killed
 
-from wakelab import build
+from wakelab import build as rules
+from wakelab import labs
 from wakelab.build import LEVELS
 
 
@@ -53,8 +54,8 @@ def test_right_solutions_have_no_warning() -> None:
     found = sorted((campaign.CORPUS / "right").glob("*/*.c"))
     assert len({path.parent for path in found}) >= 12
     for path in found:
-        argv = ["arm-none-eabi-gcc", *build._COMPILE, *strict, "-fsyntax-only", str(path)]
-        argv += [f"-I{campaign.ROOT / name}" for name in build._INCLUDES]
+        argv = ["arm-none-eabi-gcc", *rules._COMPILE, *strict, "-fsyntax-only", str(path)]
+        argv += [f"-I{campaign.ROOT / name}" for name in labs.SHARED_HEADERS]
         subprocess.run(argv, check=True)
 
 

@@ -28,7 +28,7 @@ from typing import Self, TypeVar
 
 from wakelab.errors import InfraError
 from wakelab.in_turn import run_in_turn
-from wakelab.labs import Lab, given_sources
+from wakelab.labs import Lab, given_sources, header_folders
 from wakelab.report import CompilerMessage
 from wakelab.submission import Submission
 from wakelab.toolchain import Completed, Ending, Runner, Toolchain, View
@@ -59,14 +59,14 @@ _COMPILE = (
 )
 _LINK = (*_MACHINE, "-nostdlib", "-nostartfiles", "-Wl,--gc-sections")
 _SCRIPT = "lab/board/lm3s6965.ld"
-_INCLUDES = ("lab/board", "lab/async")
 
 _T = TypeVar("_T")
 
 
-def flags(level: str, root: Path) -> list[str]:
-    """What every file is compiled with; `root`: where the given headers lie as in the checkout."""
-    return [*_COMPILE, f"-{level}", *(f"-I{root / name}" for name in _INCLUDES)]
+def flags(level: str, root: Path, headers: Iterable[str]) -> list[str]:
+    """What every file is compiled with; `root`: where the given headers lie as in the checkout,
+    `headers`: in which folders."""
+    return [*_COMPILE, f"-{level}", *(f"-I{root / name}" for name in headers)]
 
 
 @dataclass(frozen=True)
@@ -171,11 +171,14 @@ class Builder:
             private, given_files = folder / "private", folder / "given"
             for file in submission.files:
                 _write_readable(private, file.name, file.data)
-            for path in self._shown():
+            headers = header_folders(self._root, lab)
+            for path in self._shown(headers, lab):
                 _write_readable(given_files, path.relative_to(self._root), _bytes_of(path))
             handed_in = [file.name for file in submission.files if file.name.endswith(".c")]
-            work = _Work(given_files, private, out, self._confined, lab, tuple(handed_in))
-            given = {level: self._given(jobs, unfinished, level, sources) for level in levels}
+            work = _Work(given_files, private, out, self._confined, lab, tuple(handed_in), headers)
+            given = {
+                level: self._given(jobs, unfinished, level, sources, headers) for level in levels
+            }
             built = [jobs.start(work.build, level, given[level]()) for level in levels]
             messages = [message for each in jobs.results(built) for message in each]
         elfs = tuple(
@@ -194,18 +197,25 @@ class Builder:
         return out
 
     def _given(
-        self, jobs: _Jobs, unfinished: ExitStack, level: str, sources: Sequence[Path]
+        self,
+        jobs: _Jobs,
+        unfinished: ExitStack,
+        level: str,
+        sources: Sequence[Path],
+        headers: Sequence[str],
     ) -> Callable[[], list[Path]]:
         """Starts compiling what the cache lacks. The function returned waits and gives the objects,
         in the order of `sources`. `unfinished` removes what was left half done."""
-        folder = self._objects / self._key(level, sources)
+        folder = self._objects / self._key(level, sources, headers)
         names = [_object_name(source.relative_to(self._root)) for source in sources]
         objects = [folder / name for name in names]
         if all(each.is_file() for each in objects):
             return lambda: objects
         fresh = self._fresh_folder(unfinished)
         started = [
-            jobs.start(self._compile_given, level, source.relative_to(self._root), fresh / name)
+            jobs.start(
+                self._compile_given, level, source.relative_to(self._root), fresh / name, headers
+            )
             for source, name in zip(sources, names, strict=True)
         ]
 
@@ -216,13 +226,13 @@ class Builder:
 
         return finish
 
-    def _key(self, level: str, sources: Sequence[Path]) -> str:
+    def _key(self, level: str, sources: Sequence[Path], searched: Sequence[str]) -> str:
         """Hash of all that decides about the given objects: tool, flags, headers, sources, script.
         Paths enter relative to the checkout, so that two checkouts agree."""
-        folders = {self._root / name for name in _INCLUDES} | {each.parent for each in sources}
+        folders = {self._root / name for name in searched} | {each.parent for each in sources}
         headers = sorted(header for folder in folders for header in folder.glob("*.h"))
         digest = hashlib.sha256()
-        for part in (self._toolchain.version, *_COMPILE, level, *_INCLUDES):
+        for part in (self._toolchain.version, *_COMPILE, level, *searched):
             digest.update(part.encode() + b"\0")
         for path in (*headers, *sources, self._root / _SCRIPT):
             data = _bytes_of(path)
@@ -230,11 +240,16 @@ class Builder:
             digest.update(b"%s\0%d\0%s" % (name, len(data), data))
         return digest.hexdigest()[:32]
 
-    def _shown(self) -> list[Path]:
+    def _shown(self, searched: Sequence[str], lab: Lab) -> list[Path]:
         """What of the checkout the compiler and the linker see of it beside the objects. A copy of
         it, so that nothing else of the checkout has to be seen, nor be readable for the sandbox."""
-        folders = [self._root / name for name in _INCLUDES]
-        headers = [header for folder in folders for header in sorted(folder.glob("*.h"))]
+        own = lab.directory.relative_to(self._root).as_posix()
+        headers = [
+            header
+            for name in searched
+            for header in sorted((self._root / name).glob("*.h"))
+            if name != own or header.name not in lab.files
+        ]
         return [*headers, self._root / _SCRIPT]
 
     def _fresh_folder(self, unfinished: ExitStack) -> Path:
@@ -251,10 +266,12 @@ class Builder:
                 "check the folder's rights",
             ) from None
 
-    def _compile_given(self, level: str, source: Path, target: Path) -> None:
+    def _compile_given(
+        self, level: str, source: Path, target: Path, headers: Sequence[str]
+    ) -> None:
         gcc = str(self._toolchain.gcc)
         maps = [f"-ffile-prefix-map={self._root}=."]
-        argv = [gcc, *flags(level, Path(".")), *maps, "-pipe", "-c", str(source)]
+        argv = [gcc, *flags(level, Path("."), headers), *maps, "-pipe", "-c", str(source)]
         completed = self._toolchain.run([*argv, "-o", str(target)], self._root)
         if completed.ending is not Ending.EXIT or completed.returncode != 0:
             shown = completed.output.decode("utf-8", "replace").strip()[:2000]
@@ -273,6 +290,7 @@ class _Work:
     given    the headers and the linker script, laid out as in the checkout
     private  what was handed in, and nothing else
     out      of the ELFs
+    headers  folders of headers, below `given`
     """
 
     given: Path
@@ -281,6 +299,7 @@ class _Work:
     toolchain: Toolchain
     lab: Lab
     handed_in: tuple[str, ...]
+    headers: Sequence[str]
 
     def build(self, level: str, given: Sequence[Path]) -> list[CompilerMessage]:
         """Compile what was handed in and link it with the `given` objects: what the tools said."""
@@ -315,7 +334,7 @@ class _Work:
     def _compile(self, level: str, source: str, target: Path, form: str) -> list[str]:
         return [
             str(self.toolchain.gcc),
-            *flags(level, self.given),
+            *flags(level, self.given, self.headers),
             f"-ffile-prefix-map={self.given}/=",
             f"-ffile-prefix-map={self.private}=.",
             f"-fmax-errors={MAX_MESSAGES}",

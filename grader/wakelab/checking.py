@@ -14,9 +14,12 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from wakelab.report import Place, Verdict
+
+if TYPE_CHECKING:
+    from wakelab.subject import Subject
 
 PREFIX = "check_"
 _SPEC = "wakelab_spec"
@@ -107,6 +110,27 @@ def check(
         return function
 
     return mark
+
+
+def shared_check(
+    function: Callable[[Subject], None],
+    title: str,
+    points: int,
+    needs: Sequence[str] = (),
+    mode: str = "",
+    *,
+    levels: bool = False,
+    explores: bool = False,
+) -> Callable[[Subject], None]:
+    """A check that several labs make, `expect_one_line`, as one of this lab's. To be assigned to
+    the name that gives its id: `check_one_line`."""
+
+    def run(subject: Subject) -> None:
+        function(subject)
+
+    run.__name__ = PREFIX + function.__name__.removeprefix("expect_")
+    run.__doc__ = function.__doc__
+    return check(title, points, needs, mode, levels=levels, explores=explores)(run)
 
 
 def specs_in(folder: Path) -> tuple[Spec, ...]:

@@ -17,8 +17,20 @@ from wakelab.sweep_option import SWEEP_MODES
 BUTTONS = ("UP", "DOWN", "LEFT", "RIGHT", "SELECT")
 TRACE_ROLES = ("poll", "wake", "register", "notify")
 INTERRUPTS = (*BUTTONS, "tick")
+SHARED_HEADERS = ("lab/board", "lab/async")
+"""Folders, relative to the checkout, of the headers that every lab has."""
 
-_KEYS = ("title", "files", "builds_on", "trace", "press", "sweep", "points", "hidden")
+_KEYS = (
+    "title",
+    "files",
+    "builds_on",
+    "trace",
+    "press",
+    "sweep",
+    "points",
+    "hidden",
+    "short_course",
+)
 _FOLDER = re.compile(r"(\d\d)-[a-z0-9]+(?:-[a-z0-9]+)*")
 
 _NUMBER = re.compile(r"\d\d")
@@ -58,6 +70,7 @@ class Lab:
     directory  the exercise, absolute
     reference  the folder of its solution, absolute (may be absent in a student's checkout)
     points     what its checks are worth here, and which are hidden until it is due
+    short      whether it is part of the course of 90 minutes
     """
 
     number: str
@@ -71,6 +84,7 @@ class Lab:
     reference: Path
     sweep: SweepPlan | None = None
     points: PointsPlan = NO_CHANGES
+    short: bool = False
 
     def modes_with(self, asked: Collection[str]) -> frozenset[str]:
         """The modes of the sweep that are part of a grading: the lab's own, and those asked for."""
@@ -116,14 +130,30 @@ def given_sources(root: Path, lab: Lab) -> tuple[Path, ...]:
     """The C files that are linked with a submission: board, async core, earlier references, and
     what the lab's own folder holds beside the files handed in. Absolute, in a fixed order.
 
-    A file handed in takes the place of a given one of the same name. Raises UserError.
+    A file handed in takes the place of a given one of the same name; so does one of the lab's of a
+    reference's, and a later reference's of an earlier one's (main.c). Raises UserError.
     """
     root = root.resolve()
-    sources = [*_c_files(root / "lab" / "board"), *_c_files(root / "lab" / "async")]
+    earlier: dict[str, Path] = {}
     for number in lab.builds_on:
-        sources += _c_files(_reference_folder(root, lab, number))
-    sources += _c_files(lab.directory)
+        for source in _c_files(_reference_folder(root, lab, number)):
+            earlier[source.name] = source
+    own = _c_files(lab.directory)
+    for source in own:
+        earlier.pop(source.name, None)
+    sources = [*_c_files(root / "lab" / "board"), *_c_files(root / "lab" / "async")]
+    sources += [*earlier.values(), *own]
     return tuple(source for source in sources if source.name not in lab.files)
+
+
+def header_folders(root: Path, lab: Lab) -> tuple[str, ...]:
+    """Where the compiler looks for headers, relative to the checkout: board, async core, the lab's
+    own folder, and those of the labs that it builds on."""
+    folders = list(SHARED_HEADERS)
+    for folder in _lab_folders(root / "lab"):
+        if folder.name == lab.slug or folder.name[:2] in lab.builds_on:
+            folders.append(f"lab/{folder.name}")
+    return tuple(folders)
 
 
 def _c_files(folder: Path) -> list[Path]:
@@ -174,6 +204,7 @@ def _read_lab(root: Path, folder: Path) -> Lab:
         reference=root / "solution" / folder.name,
         sweep=reader.sweep(),
         points=read_plan(table, str(path)),
+        short=reader.flag("short_course"),
     )
 
 
@@ -197,6 +228,12 @@ class _Reader:
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
             state = "is missing" if key not in self.table else "must be a line of text"
             raise self.error(f"{key!r} {state}", f'write: {key} = "…"')
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self.table.get(key, False)
+        if not isinstance(value, bool):
+            raise self.error(f"{key!r} must be true or false", f"write: {key} = true")
         return value
 
     def names(

@@ -163,6 +163,14 @@ class _Waker:
 
 
 @dataclass(frozen=True)
+class OpenCall:
+    """A call from outside that is under way; see Board.begin_call."""
+
+    saved: Registers
+    resume_at: int
+
+
+@dataclass(frozen=True)
 class _Open:
     """A traced call that has not returned."""
 
@@ -753,33 +761,49 @@ class Board:
     # -- calling into the program ----------------------------------------------------------------
 
     def call(self, function: str, *arguments: int) -> int:
-        """Let the sleeping (or about to sleep) program call one of its functions, in thread mode,
-        and return its result. The core then leaves the WFI, as it may at any time.
+        """Let the program call one of its functions, in thread mode, and return its result. It
+        sleeps, or is about to; the core then leaves the WFI, as it may at any time. Or it is at
+        the first instruction of a function, and is there again afterwards.
         """
+        return self.end_call(self.begin_call(function, *arguments))
+
+    def begin_call(self, function: str, *arguments: int) -> OpenCall:
+        """Have the core at the first instruction of a function, as `call` does; `end_call` lets it
+        return, whatever has been done in between."""
         symbol = self.image.symbol(function)
         if symbol is None:
             raise Unmet(f"a function {function} in the program", "there is none")
-        return self._call_address(symbol.address, *arguments)
+        return self._begin_call(symbol.address, *arguments)
 
-    def _call_address(self, address: int, *arguments: int) -> int:
-        if self._at is _At.RUNNING:
-            raise Unmet("the program at a WFI", "it runs")
+    def end_call(self, call: OpenCall) -> int:
+        """Run until the function that was called has returned; its result."""
+        while not self.has_returned(call):
+            self._advance()
+        self._core.remove_breakpoint(call.resume_at)
+        result = self._here[0]
+        for number in (*range(13), LR):
+            self._core.set_register(number, call.saved[number])
+        self._here = call.saved.at(call.resume_at)
+        return result
+
+    def has_returned(self, call: OpenCall) -> bool:
+        """Whether the function that was called has returned."""
+        return (self._here.pc, self._here.sp) == (call.resume_at, call.saved.sp)
+
+    def _begin_call(self, address: int, *arguments: int) -> OpenCall:
         saved = self._here
-        self._leave_wfi()
+        if self._at is not _At.RUNNING:
+            self._leave_wfi()
+        elif saved.exception or not self._at_a_function():
+            raise Unmet("the program at a WFI or at the start of a function", "it runs")
         resume_at = self._here.pc
         for number, value in enumerate(arguments):
             self._core.set_register(number, value)
         self._core.set_register(LR, resume_at | 1)
         self._core.breakpoint(resume_at)
+        self._polls = 0
         self._set_pc(address)
-        while not (self._here.pc == resume_at and self._here.sp == saved.sp):
-            self._advance()
-        self._core.remove_breakpoint(resume_at)
-        result = self._here[0]
-        for number in (*range(13), LR):
-            self._core.set_register(number, saved[number])
-        self._here = saved.at(resume_at)
-        return result
+        return OpenCall(saved, resume_at)
 
     def leave_sleep(self) -> None:
         """Let the WFI return for no reason, as it may at any time (ARM DDI 0403, B1.5.19)."""
@@ -798,6 +822,10 @@ class Board:
             self._core.rewind()
             self._here = self._core.registers()
 
+    def _at_a_function(self) -> bool:
+        symbol = self.image.symbol_at(self._here.pc)
+        return symbol is not None and symbol.is_function and symbol.address == self._here.pc
+
     def spurious_wake(self) -> bool:
         """Wake the task that polled last, for no reason, through its own waker.
 
@@ -806,7 +834,7 @@ class Board:
         if self._waker is None:
             return False
         self.wait_asleep()
-        self._call_address(self._waker.function, self._waker.data)
+        self.end_call(self._begin_call(self._waker.function, self._waker.data))
         return True
 
     # -- the engine ------------------------------------------------------------------------------

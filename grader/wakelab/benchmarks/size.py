@@ -8,8 +8,9 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from wakelab.benchmarks.row import Row, Step, part
-from wakelab.build import _COMPILE, _INCLUDES
+from wakelab.build import _COMPILE
 from wakelab.errors import InfraError
+from wakelab.labs import SHARED_HEADERS
 from wakelab.toolchain import Ending, Toolchain
 
 TARGET_BYTES = 1024
@@ -40,7 +41,7 @@ def measure_sizes(root: Path, toolchain: Toolchain, step: Step) -> dict[str, int
 
 def compile_one(root: Path, toolchain: Toolchain, source: Path, target: Path) -> None:
     """Compile as wakelab.build does, at -Os."""
-    includes = [f"-I{root / name}" for name in _INCLUDES]
+    includes = [f"-I{root / name}" for name in SHARED_HEADERS]
     argv = [str(toolchain.gcc), *_COMPILE, f"-{LEVEL}", *includes, "-c", str(source)]
     completed = toolchain.run([*argv, "-o", str(target)], target.parent)
     if completed.ending is not Ending.EXIT or completed.returncode != 0:

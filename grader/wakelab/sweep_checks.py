@@ -1,0 +1,73 @@
+"""What labs with a sweep check: a press before every instruction, two of them, and, where it is
+asked for, three.
+
+Found from inside the guest, confirmed from outside.
+"""
+
+from __future__ import annotations
+
+from wakebench.board import Unmet
+from wakebench.sweep import Moment, Place
+from wakelab.build import MAIN_LEVEL
+from wakelab.counterexample import explain
+from wakelab.schedule import Schedule, confirm, play
+from wakelab.shared import finding_of, unprotected
+from wakelab.subject import Subject
+from wakelab.sweeping import Swept, main_search, schedules, singles_at
+
+
+def expect_singles(subject: Subject) -> None:
+    """One press at every instruction boundary of the wait."""
+    with main_search(subject) as search:
+        swept = search.singles()
+    _expect_nothing(subject, swept)
+
+
+def expect_sharing(subject: Subject) -> None:
+    """No object that both the interrupt and the task touch is left without protection."""
+    found = unprotected(subject, MAIN_LEVEL)
+    if found:
+        raise finding_of(found, subject, MAIN_LEVEL)
+
+
+def expect_pairs(subject: Subject) -> None:
+    """Two presses, each at every boundary that matters of the wait and of all that follows."""
+    with main_search(subject) as search:
+        swept = search.pairs()
+    _expect_nothing(subject, swept)
+    for address in swept.masked:
+        # The sweep's timer waits while interrupts are masked; a pin does not.
+        place = Place(address, Moment.BOUNDARY, 1)
+        schedule = Schedule(subject.lab.number, swept.level, (place,))
+        try:
+            finding = play(schedule, subject)
+        except Unmet:
+            continue  # not on the way to the first sleep
+        if finding is not None:
+            raise explain(schedule, finding, subject)
+
+
+def expect_triples(subject: Subject) -> None:
+    """Three presses, where something that a handler touches is about to happen."""
+    with main_search(subject) as search:
+        swept = search.triples()
+    _expect_nothing(subject, swept)
+
+
+def expect_singles_levels(subject: Subject) -> None:
+    """One press before every instruction of the wait that matters, at the other optimisation
+    levels."""
+    subject.whole_build()
+    for level in subject.levels:
+        if level != MAIN_LEVEL:
+            _expect_nothing(subject, singles_at(subject, level))
+
+
+def _expect_nothing(subject: Subject, swept: Swept) -> None:
+    """Raise the first of what was found that is seen from outside, too; and where the sweep did not
+    see everything, that."""
+    for schedule in schedules(swept, subject.lab.number):
+        confirmed = confirm(schedule, subject)
+        if confirmed is not None:
+            raise explain(*confirmed, subject)
+    swept.expect_whole()
