@@ -162,6 +162,7 @@ class ChecksPlugin:
         if missing:
             self._keep(self._skipped(spec, missing))
             return True
+        self._subject.take_remark()
         self._subject.take_digest()  # what a check before this one left, which ended in trouble
         self._keep(self._outcome(spec, pyfuncitem.obj))
         return True
@@ -182,7 +183,12 @@ class ChecksPlugin:
             return self._infra(spec, str(trouble))
         except Exception as bug:  # a defect of ours must not look like the student's
             return self._infra(spec, f"{type(bug).__name__}: {bug}")
-        return self._result(spec, Verdict.PASS, trace_hash=self._subject.take_digest())
+        return self._result(
+            spec,
+            Verdict.PASS,
+            trace_hash=self._subject.take_digest(),
+            **self._subject.take_remark(),
+        )
 
     def _with_second_try(self, check: Callable[..., object]) -> None:
         """Done again, on machines that count, where a core is suspected; and ended by Ctrl-C,

@@ -195,7 +195,21 @@ class _Page:
             self._in_full(failed[0])
             for check in failed[1:]:
                 self._in_brief(check)
+        self._remarks(report)
         self._sum(report)
+
+    def _remarks(self, report: Report) -> None:
+        """What checks that have passed say all the same."""
+        for check in report.checks:
+            if check.verdict is Verdict.PASS and check.seen:
+                self._print(("", ""))
+                title = self._shortened(self._safe(check.title, 200), self.width - 4)
+                sign = self._text(f" {self.signs.passed} ", style=_style(check.verdict))
+                self._draw(self._text.assemble(sign, title))
+                self._paragraph("seen", self._safe(check.seen, 600, lines=True))
+                if check.place is not None:
+                    self._place(check.place)
+                self.story(check.story, indent=4)
 
     def _header(self, report: Report) -> None:
         name = self._safe(report.submission, 60)
@@ -359,6 +373,8 @@ class _Drawn(_Page):
         failed = next(filter(_is_failure, report.checks), None)
         if failed:
             self._finding(failed)
+        else:
+            self._remarks(report)
         finding = self._taken()
         if failed and failed.story:
             self.story(failed.story, indent=4)

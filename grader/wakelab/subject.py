@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from wakebench.board import Board, Points
@@ -62,6 +63,7 @@ class Subject:
         self._latest: Board | None = None
         self._traces: list[Trace] = []
         self._lent: dict[str, Any] = {}
+        self._remark: dict[str, Any] = {}
         try:
             self._start_machine()
         except BaseException:
@@ -202,6 +204,17 @@ class Subject:
         """The line that one press of it makes."""
         return (self.lab.press or {}).get("line", "")
 
+    # -- for checks that pass ------------------------------------------------------------------
+
+    def remark(self, seen: str, place: Place | None = None, story: Sequence[str] = ()) -> None:
+        """What a check that passes has to say all the same: a sentence for the student."""
+        self._remark = {"seen": seen, "place": place, "story": tuple(story)}
+
+    def take_remark(self) -> dict[str, Any]:
+        """What the check that ran last has remarked."""
+        remark, self._remark = self._remark, {}
+        return remark
+
     # -- for findings ----------------------------------------------------------------------------
 
     @property
@@ -227,6 +240,21 @@ class Subject:
         if line is None or line.file not in self.lab.files:
             return None
         return Place(line.file, line.line, self.source_line(line.file, line.line), pc)
+
+    def given_place(self, pc: int) -> Place | None:
+        """Where `pc` is, in whatever file that belongs to the lab's folder; for what is shown on
+        given code."""
+        line = self.image(self.latest_level).line(pc)
+        if line is None:
+            return None
+        path = self.lab.directory / Path(line.file).name
+        text = ""
+        if line.file in self.lab.files:
+            text = self.source_line(line.file, line.line)
+        elif path.is_file():
+            lines = path.read_text("utf-8").splitlines()
+            text = lines[line.line - 1] if line.line <= len(lines) else ""
+        return Place(Path(line.file).name, line.line, text, pc)
 
     def source_line(self, file: str, number: int) -> str:
         """A line of a file that was handed in, or nothing."""

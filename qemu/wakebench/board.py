@@ -336,8 +336,10 @@ class Board:
 
     @property
     def wakes(self) -> frozenset[int]:
-        """Addresses of the functions by which wakers that polls have shown wake their tasks."""
-        return frozenset(self._woken)
+        """Addresses of the functions by which wakers that polls have shown wake their tasks; where
+        no poll has shown one, of the function by which the handler tells the task."""
+        notifies = (at for at, (_, role) in self._traced.items() if role == "notify")
+        return frozenset(self._woken or notifies)
 
     @property
     def asleep(self) -> bool:
@@ -778,12 +780,15 @@ class Board:
     def end_call(self, call: OpenCall) -> int:
         """Run until the function that was called has returned; its result."""
         while not self.has_returned(call):
+            if self._at_sleep():
+                raise Unmet("the function to return", "the core sleeps in it, for good")
             self._advance()
         self._core.remove_breakpoint(call.resume_at)
         result = self._here[0]
         for number in (*range(13), LR):
             self._core.set_register(number, call.saved[number])
         self._here = call.saved.at(call.resume_at)
+        self._unexecuted.add(self._key())
         return result
 
     def has_returned(self, call: OpenCall) -> bool:
@@ -796,12 +801,13 @@ class Board:
             self._leave_wfi()
         elif saved.exception or not self._at_a_function():
             raise Unmet("the program at a WFI or at the start of a function", "it runs")
+        self._unexecuted.discard(self._key())  # the return to here is news
         resume_at = self._here.pc
         for number, value in enumerate(arguments):
             self._core.set_register(number, value)
         self._core.set_register(LR, resume_at | 1)
         self._core.breakpoint(resume_at)
-        self._polls = 0
+        self._polls = self._stops = 0
         self._set_pc(address)
         return OpenCall(saved, resume_at)
 
