@@ -72,6 +72,7 @@ class Mistake(StrEnum):
 
     # In main.
     BUSY_POLLING = "busy-polling"
+    ASKS_IN_A_LOOP = "asks-in-a-loop"
     POLLS_UNWOKEN = "polls-unwoken"
     SLEEPS_UNCHECKED = "sleeps-unchecked"
     WAKE_FORGOTTEN = "wake-forgotten"

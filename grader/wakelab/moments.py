@@ -121,7 +121,19 @@ def press_and_judge(test: PressTest, moment: Moment, *, again: bool) -> None:
         why = _why_lost(test, moment, since, in_poll=in_poll, again=again, left_open=left_open)
         if test.lines >= test.presses or why is None:
             raise
-        raise _lost(test, moment, finding, why, pressed_at) from finding
+        lost = _lost(test, moment, finding, why, pressed_at)
+        if why == _wake_forgotten() and _kept(test):
+            lost.why, lost.hint, lost.diagnosis = sleeps_unchecked()
+        raise lost from finding
+
+
+def _kept(test: PressTest) -> bool:
+    """Whether the executor that sleeps knows that a task was woken: without a new wake, it polls
+    when the sleep has ended for no reason."""
+    before = len(test.board.trace)
+    test.board.leave_sleep()
+    test.settle()
+    return bool(called("poll", test.board.trace.since(before)))
 
 
 def dead_after(test: PressTest, moment: Moment | None) -> Finding:
@@ -236,6 +248,16 @@ def _why_nobody_woken(moment: Moment, since: list[Event]) -> Why:
         return _one_bit_memory()
     at_entry = moment.step.kind is Kind.CALL and moment.step.note == "poll" and not moment.address
     return flag_unseen() if at_entry else _check_then_register()
+
+
+def sleeps_unchecked() -> Why:
+    """Woken between the last look and the sleep."""
+    return (
+        "The interrupt came after the last look and before WFI: it was served, then the core went"
+        " to sleep on the news.",
+        "Mask, look again, WFI, unmask: WFI ends when an interrupt is pending, masked or not.",
+        Mistake.SLEEPS_UNCHECKED,
+    )
 
 
 def _late_acknowledge() -> Why:

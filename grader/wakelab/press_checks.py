@@ -22,6 +22,7 @@ from wakelab.moments import (
     hardest_last,
     own_acts,
     press_and_judge,
+    sleeps_unchecked,
     way_to_sleep,
 )
 from wakelab.press import PressTest, blocks_in_handler, called, is_ready
@@ -426,6 +427,18 @@ def _busy_or_stuck(test: PressTest, ended: Ended) -> Finding:
         pass
     if test.lines == before:
         return explained
+    if ended.ending is Ending.LOOP:
+        return Finding(
+            Verdict.BUSY,
+            "the core to sleep while nobody presses",
+            f"it answers presses, but never sleeps ({ended.detail})",
+            why="Nothing is polled without need; but the program asks in a loop whether anything is"
+            " to do, and the core spends all its power on the question.",
+            hint="Who could say that there is something to do, so that nobody has to ask?",
+            diagnosis=Mistake.ASKS_IN_A_LOOP,
+            pc=ended.pc,
+            story=story,
+        )
     return Finding(
         Verdict.BUSY,
         "the core to sleep while nobody presses",
@@ -503,13 +516,13 @@ def _from_first_poll(way: list[Moment]) -> list[Moment]:
 def _lost_before_sleep(finding: Finding) -> Finding:
     if finding.diagnosis not in (Mistake.WRONG_WAKER, Mistake.FLAG_UNSEEN, Mistake.NEVER_WAKES):
         return finding
+    why, hint, mistake = sleeps_unchecked()
     return Finding(
         Verdict.LOST_WAKE,
         finding.expected,
         finding.seen,
-        why="The interrupt came after the last look and before WFI: it was served, then the core"
-        " went to sleep on the news.",
-        hint="Mask, look again, WFI, unmask: WFI ends when an interrupt is pending, masked or not.",
-        diagnosis=Mistake.SLEEPS_UNCHECKED,
+        why=why,
+        hint=hint,
+        diagnosis=mistake,
         story=finding.story,
     )
