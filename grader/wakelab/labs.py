@@ -34,7 +34,7 @@ _KEYS = (
 _FOLDER = re.compile(r"(\d\d)-[a-z0-9]+(?:-[a-z0-9]+)*")
 
 _NUMBER = re.compile(r"\d\d")
-_FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.[ch]")
+_FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.(?:[ch]|txt)")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -7,7 +7,7 @@ from wakelab import press_checks
 from wakelab.build import MAIN_LEVEL
 from wakelab.checking import Finding, check, counted, shared_check
 from wakelab.report import Verdict
-from wakelab.strikes import Spot, address, call_struck, spots, sweep_call, word
+from wakelab.strikes import Spot, Tally, address, call_struck, spots, sweep_call, word
 from wakelab.subject import Subject
 
 CALM = "wait_for_more"
@@ -150,15 +150,14 @@ def _left_masked(when: str) -> Finding:
 @check("A press before every instruction of the take", points=35, needs=["primask"])
 def check_singles(subject: Subject) -> None:
     """No press is lost, none is taken twice, and the two numbers belong together."""
-    tried = _sweep(subject, MAIN_LEVEL)
-    subject.remark(f"{tried} placements tried, 0 failed.")
+    tally = _sweep(subject, MAIN_LEVEL)
+    subject.remark(str(tally))
 
 
-def _sweep(subject: Subject, level: str) -> int:
+def _sweep(subject: Subject, level: str) -> Tally:
     test = Presses(subject, level)
-    tried = 0
+    tally = Tally()
     for struck in sweep_call(test.board, test.press, "presses_take", test.room):
-        tried += 1
         pc = struck.spot.pc
         where = "with a press before the marked instruction"
         _, last = test.count()
@@ -168,7 +167,7 @@ def _sweep(subject: Subject, level: str) -> int:
         if last != taken:
             raise _torn(last, taken, where, pc)
         _expect_short(struck.waited, pc)
-    return tried
+    return tally
 
 
 def _torn(last: int, taken: int, where: str, pc: int) -> Finding:

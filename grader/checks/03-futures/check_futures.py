@@ -8,7 +8,7 @@ from wakelab.build import MAIN_LEVEL
 from wakelab.checking import Finding, check, counted, shared_check
 from wakelab.diagnosis import Mistake, explain_ending
 from wakelab.report import Verdict
-from wakelab.strikes import address, sweep_call
+from wakelab.strikes import Tally, address, sweep_call
 from wakelab.subject import Subject
 
 ASKED = "future_poll"
@@ -281,9 +281,16 @@ def check_two(subject: Subject) -> None:
 def check_singles(subject: Subject) -> None:
     """One press before, one struck: ready at this poll, or at the next."""
     test = Futures(subject)
-    tried = 0
-    test.init()
-    for struck in sweep_call(test.board, test.strike, "two_presses_poll", test.spare, test.context):
+    tally = Tally()
+
+    def prepare() -> None:
+        while test.board.call("press_take"):
+            pass
+        test.init()
+
+    for struck in sweep_call(
+        *(test.board, test.strike, "two_presses_poll", test.spare, test.context), prepare=prepare
+    ):
         ready = struck.result
         test.press()
         if not ready and not test.poll():
@@ -296,11 +303,8 @@ def check_singles(subject: Subject) -> None:
                 diagnosis="lost-in-poll",
                 pc=struck.spot.pc,
             )
-        tried += 1
-        while test.board.call("press_take"):
-            pass
-        test.init()
-    subject.remark(f"{tried} placements tried, 0 failed.")
+        tally.count(struck)
+    subject.remark(str(tally))
 
 
 @check("At -O0, -O2 and -Os as well", points=5, needs=["ready"], levels=True)

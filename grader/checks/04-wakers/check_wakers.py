@@ -8,7 +8,7 @@ from wakelab.build import MAIN_LEVEL
 from wakelab.checking import Finding, check, shared_check
 from wakelab.diagnosis import Mistake, explain_ending
 from wakelab.report import Verdict
-from wakelab.strikes import address, sweep_call, word, words
+from wakelab.strikes import Tally, address, sweep_call, word, words
 from wakelab.subject import Subject
 
 CALM = "sleep_until_interrupt"
@@ -309,16 +309,15 @@ def check_singles(subject: Subject) -> None:
 
 def _sweep(subject: Subject, level: str) -> None:
     test = Wakers(subject, level)
-    tried, polls = 0, 0
+    tally, polls = Tally(), 0
 
     def strike() -> None:
         nonlocal polls
         polls = test.polls()
         test.press()
 
-    test.wake()
-    for struck in sweep_call(test.board, strike, "flag_task_run", test.task(0)):
-        tried += 1
+    for struck in sweep_call(test.board, strike, "flag_task_run", test.task(0), prepare=test.wake):
+        tally.count(struck)
         while test.run():
             pass
         if test.polls() <= polls:
@@ -332,10 +331,9 @@ def _sweep(subject: Subject, level: str) -> None:
                 diagnosis=Mistake.WAKE_FORGOTTEN,
                 pc=struck.spot.pc,
             )
-        test.wake()
     if level == MAIN_LEVEL:
         subject.remark(
-            f"{tried} placements tried, 0 failed. main sleeps after it has asked both tasks: and if"
+            f"{tally} main sleeps after it has asked both tasks: and if"
             " the interrupt comes now, between the question and the sleep? That is lab 05."
         )
 
