@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wakebench.board import Ended, Ending, Unmet
+from wakebench.board import Board, Ended, Ending, Unmet
 from wakebench.footprint import TraceError
 from wakebench.pin_names import Pin
 from wakebench.sweep import SweepError
@@ -71,6 +71,11 @@ def expect_written(subject: Subject) -> None:
         board.wait_asleep()
     except Ended:
         pass  # what ended it is for the checks that follow
+    expect_no_todo(subject, board)
+
+
+def expect_no_todo(subject: Subject, board: Board) -> None:
+    """The run so far has come to no TODO."""
     open_steps = sorted({e.value for e in board.trace if e.kind is Kind.TODO})
     if open_steps:
         steps = ", ".join(map(str, open_steps))

@@ -121,8 +121,7 @@ def _store_some(board: Board, spot: Spot) -> None:
     here = board.registers
     places = board.decoder.at(spot.pc).accesses(here)
     for place, register in list(zip(places, _stored(board, spot.pc), strict=True))[: spot.half]:
-        value = here[register].to_bytes(4, "little").hex()
-        board.change_by_stub(f"M{place.address:x},4:{value}".encode())
+        board.poke(place.address, here[register])
 
 
 def call_struck(

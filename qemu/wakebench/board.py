@@ -746,6 +746,10 @@ class Board:
             self._core.tick()
             self._injected = True
 
+    def poke(self, address: int, value: int) -> None:
+        """Write a word of the program's memory."""
+        self.change_by_stub(f"M{address:x},4:{value.to_bytes(4, 'little').hex()}".encode())
+
     def ask_stub(self, packet: bytes) -> bytes:
         """The answer of QEMU's gdbstub to a packet that only looks."""
         return self._core.ask_stub(packet)
