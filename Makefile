@@ -34,6 +34,11 @@ SCHEDULER =
 # Where `make run` shows the board: browser or terminal; the port of its page, if not any that is free.
 UI =
 PORT =
+# Anything here: with your own files of earlier labs, for `make grade`; from the first hint again.
+OWN =
+ANEW =
+# The name of a new lab: 13-mine.
+NAME =
 # Anything here: `make grade` and `make script` also fail when not all is right.
 STRICT =
 # A file with what the checks are worth and what is hidden: docs/instructors/points.md.
@@ -45,13 +50,13 @@ REPORT =
 # Anything here: foreign code runs without the sandbox.
 TRUST =
 export LAB SUBMISSION SCRIPT STRICT PYTHON ID MODE LEVEL ALL INTERRUPTS QUICK SWEEP ONLY QEMU10 POINTS REPORT FORMAT TRUST
-export SUBMISSIONS OUT JOBS SCHEDULER UI PORT
+export SUBMISSIONS OUT JOBS SCHEDULER UI PORT OWN ANEW NAME
 
 # Paths below are relative and short, so the checkout may lie anywhere, also under "My Files/ü".
 export PYTHONUTF8 = 1
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.PHONY: campaign demo grade watch run report picture trace script sweep replay debug editor class gradescope verify bench test check format setup doctor qemu10 clean help FORCE
+.PHONY: campaign demo grade watch run next hint report picture trace script sweep replay debug editor class gradescope new-lab verify bench test check-course matrix check format setup doctor qemu10 clean help FORCE
 .DEFAULT_GOAL := help
 
 # -P: what lies in the current folder is not importable by accident.
@@ -70,9 +75,9 @@ demo: $(READY)
 
 ##@ The exercises
 
-## Grade your work: [LAB=08] [SUBMISSION=folder] [SWEEP=triples] [STRICT=1: fail unless full marks]
+## Grade your work: [LAB=08] [SUBMISSION=folder] [SWEEP=triples] [OWN=1: on your own earlier labs] [STRICT=1: fail unless full marks]
 grade: $(READY)
-	@$(PY) -m wakelab grade $(TRUSTED) --lab "$$LAB" $${SWEEP:+--sweep "$$SWEEP"} $${POINTS:+--points "$$POINTS"} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
+	@$(PY) -m wakelab grade $(TRUSTED) --lab "$$LAB" $${SWEEP:+--sweep "$$SWEEP"} $${POINTS:+--points "$$POINTS"} $${OWN:+--own} $${SUBMISSION:+"$$SUBMISSION"}; $(CALM)
 
 ## Grade at every save, on one screen, with keys for a hint, the next lab, the report: [LAB=08] [SUBMISSION=folder]
 watch: $(READY)
@@ -81,6 +86,14 @@ watch: $(READY)
 ## Press the board's buttons by hand, in the browser: [LAB=08] [SUBMISSION=folder] [UI=terminal] [LEVEL=Os] [PORT=8000]
 run: $(READY)
 	@$(PY) -m wakelab run $(TRUSTED) --lab "$$LAB" $${UI:+--ui "$$UI"} --level "$$LEVEL" $${PORT:+--port "$$PORT"} $${SUBMISSION:+"$$SUBMISSION"}
+
+## Where you stand in the course, and what is next
+next: $(READY)
+	@$(PY) -m wakelab next; $(CALM)
+
+## A hint, of three; each time a stronger one: [LAB=08] [ANEW=1: from the first one]
+hint: $(READY)
+	@$(PY) -m wakelab hint --lab "$$LAB" $${ANEW:+--anew}
 
 ## Show the last report again, or give it a platform's shape: [LAB=08] [FORMAT=gradescope; list: which there are]
 report: $(READY)
@@ -129,6 +142,11 @@ class: $(READY)
 gradescope: $(READY)
 	@$(PY) -m wakelab gradescope-zip $(TRUSTED) --lab "$$LAB" $${POINTS:+--points "$$POINTS"} $${OUT:+--out "$$OUT"}
 
+## A lab of your own from a template: NAME=13-mine
+new-lab: $(READY)
+	@if [ -z "$$NAME" ]; then echo "Say which: make new-lab NAME=13-mine" >&2; exit 2; fi; \
+	$(PY) -m wakelab new-lab "$$NAME"
+
 ## Grade again and compare with a report, bit by bit: REPORT=file SUBMISSION=folder [POINTS=file]
 verify: $(READY)
 	@if [ -z "$$REPORT" ] || [ -z "$$SUBMISSION" ]; then echo "Say which: make verify REPORT=file SUBMISSION=folder" >&2; exit 2; fi; \
@@ -166,8 +184,16 @@ check: $(READY)
 SHELL_FILES = .ci/run $(wildcard grader/*.sh) $(addprefix grader/wakelab/autograder/,setup.sh run_autograder)
 C_FILES = $(sort $(wildcard lab/board/*.c lab/async/*.c lab/[0-9]*/*.c solution/[0-9]*/*.c \
     qemu/sweep/*.c))
-CROSS_CC = arm-none-eabi-gcc -mcpu=cortex-m3 -mthumb -std=c11 -ffreestanding -Ilab/board -Ilab/async \
+CROSS_CC = arm-none-eabi-gcc -mcpu=cortex-m3 -mthumb -std=c11 -ffreestanding -Ilab/board -Ilab/async $(addprefix -I,$(wildcard lab/[0-9]*)) \
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+
+## The course checks itself: stubs, references, every wrong and right submission, hints, texts
+check-course: $(READY) .venv/ready-tests
+	@$(PY) -m pytest grader/tests/test_corpus.py grader/tests/test_course.py
+
+## Which check finds which wrong submission: [LAB=05: of this lab only]
+matrix: $(READY)
+	@$(PY) -m wakelab matrix $(if $(filter command% environment%,$(origin LAB)),--lab "$$LAB")
 
 ## The sweep against every mutant and every right solution; takes an hour: [ONLY=ack-late] [LEVEL=Os] [QEMU10=1]
 campaign: $(READY) $(if $(QEMU10),qemu10)
@@ -198,7 +224,7 @@ help:
 	    BEGIN { printf "wakelab: interrupts and async in C on an emulated board.\n" } \
 	    /^##@ / { printf "\n%s%s%s\n", bold, substr($$0, 5), plain; next } \
 	    /^## / { says = substr($$0, 4); next } \
-	    says != "" && match($$0, /^[a-z0-9]+:/) { fold(substr($$0, 1, RLENGTH - 1), says) } \
+	    says != "" && match($$0, /^[a-z0-9-]+:/) { fold(substr($$0, 1, RLENGTH - 1), says) } \
 	    { says = "" } \
 	    function fold(name, text,    words, n, i, line) { \
 	        n = split(text, words, " "); line = ""; \

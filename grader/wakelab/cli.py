@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wakelab import __version__
+from wakelab.course_commands import add_course_commands
 from wakelab.errors import UserError
 from wakelab.interrupts import heard
 from wakelab.pictures.commands import add_picture_commands
@@ -82,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument(
         "--show-hidden", action="store_true", help="show also what is hidden until it is due"
     )
+    grade.add_argument(
+        "--own", action="store_true", help="with your own files of earlier labs, not the references"
+    )
     add_trust(grade)
     grade.set_defaults(run=_grade)
 
@@ -107,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add_trust(run)
     run.set_defaults(run=_run)
 
+    add_course_commands(commands)
     add_report_commands(commands)
     add_picture_commands(commands)
 
@@ -214,6 +219,7 @@ def _grade(options: argparse.Namespace) -> int:
     confinement = confinement_of(root, folder, options)
     report = grade(
         *(root, lab, folder, confinement, tuple(options.sweep), points),
+        own=options.own,
         meanwhile=_import_what_shows_a_report,
     )
     shown = report if options.show_hidden else as_the_student_sees(report)

@@ -17,11 +17,13 @@ from wakelab.build import Builder, BuildResult
 from wakelab.checking import specs_in
 from wakelab.confinement import Confinement
 from wakelab.cores import on_core
+from wakelab.course import with_own_parts
 from wakelab.labs import Lab
 from wakelab.lanes import can_have_two, second_lane
 from wakelab.points import NO_CHANGES, PointsPlan, require_known
 from wakelab.provenance import grader_hash, lab_hash
-from wakelab.report import CheckResult, Report, make_report
+from wakelab.render import NEEDS
+from wakelab.report import CheckResult, Report, Verdict, make_report
 from wakelab.running import checks_of
 from wakelab.stages import Ahead, Arrivals, Stages, built_here
 from wakelab.submission import Submission, collect
@@ -44,13 +46,20 @@ def grade(
     modes: Collection[str] = (),
     points: PointsPlan = NO_CHANGES,
     *,
+    own: bool = False,
     meanwhile: Callable[[], object] = _nothing,
 ) -> Report:
-    """Grade the submission in folder `path`, in a hurry; see `grade_submission`."""
+    """Grade the submission in folder `path`, in a hurry; see `grade_submission`. `own`: with the
+    author's own files of the earlier labs, where they are done."""
+    submission = None
+    if own:
+        lab, submission, missing = with_own_parts(root, lab, path)
+        if missing:
+            return _needs(root, lab, submission, missing, points)
     return grade_submission(
         root,
         lab,
-        collect(lab, path),
+        submission or collect(lab, path),
         confinement,
         modes,
         points,
@@ -116,6 +125,32 @@ def grade_submission(
         hashes={what: sha256 for what, sha256 in hashes.items() if sha256},
         modes=modes,
     )
+
+
+def _needs(
+    root: Path, lab: Lab, submission: Submission, missing: Sequence[str], points: PointsPlan
+) -> Report:
+    """Nothing was run: earlier labs of the author's own are not done."""
+    checks = checks_of(root, lab)
+    plan = plan_of(lab, checks, points)
+    needs = f"{NEEDS}{' and '.join(missing)}"
+    results = [
+        CheckResult(
+            id=spec.id,
+            title=spec.title,
+            verdict=Verdict.SKIPPED,
+            points=0,
+            max_points=spec.points,
+            expected=f"your own lab {' and '.join(missing)} to be done (OWN=1)",
+            seen=needs,
+            hint=f"make grade LAB={missing[0]}; or without OWN=1, with the references",
+            needs=spec.needs,
+            visibility=plan.visibility(spec),
+        )
+        for spec in map(plan.applied, specs_in(checks))
+        if not spec.mode or spec.mode in lab.modes_with(())
+    ]
+    return make_report(lab.number, lab.title, submission.name, results)
 
 
 @dataclass(frozen=True)

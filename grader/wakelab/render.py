@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+NEEDS = "needs "
+"""How `seen` begins where nothing was run, because an earlier lab is missing."""
+
 MAX_TEXT = 400
 MAX_STORY = 40
 MAX_SHOWN_MESSAGES = 5
@@ -191,6 +194,8 @@ class _Page:
         if report.compiler_messages:
             self._compiler(report.compiler_messages)
         failed = [check for check in report.checks if _is_failure(check)]
+        if report.verdict is Verdict.SKIPPED:
+            failed = list(report.checks[:1])
         if failed:
             self._in_full(failed[0])
             for check in failed[1:]:
@@ -399,6 +404,8 @@ def _points(check: CheckResult) -> str:
 def _outcome(check: CheckResult) -> str:
     if _is_withheld(check):
         return "later"
+    if check.verdict is Verdict.SKIPPED and check.seen.startswith(NEEDS):
+        return f"{check.verdict}: {check.seen}"
     return "" if check.verdict is Verdict.PASS else str(check.verdict)
 
 
@@ -415,6 +422,8 @@ def _message_place(message: CompilerMessage) -> str:
 
 
 def _next_step(report: Report) -> str:
+    if report.verdict is Verdict.SKIPPED and report.checks:
+        return report.checks[0].hint
     again = f"make grade LAB={safe_text(report.lab, 10)}"
     if report.verdict is Verdict.PASS:
         withheld = any(map(_is_withheld, report.checks))

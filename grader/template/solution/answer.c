@@ -1,0 +1,6 @@
+#include "answer.h"
+
+unsigned answer(void)
+{
+    return 6u * 7u;
+}
