@@ -190,7 +190,6 @@ MADE_ELSEWHERE = {lab.number: set[str]() for lab in LABS} | {
     "03": {"singles"},  # press_take() is given, and atomic: what is left to lose is lost before
     "04": {"singles"},
     "05": {"one-line", "spurious", "singles"},
-    "07": {"copy", "same"},
     "10": {"singles"},
     "12": {"singles", "preempts"},
 }

@@ -60,7 +60,8 @@ __attribute__((noinline)) void register_from_stack(uint32_t which)
     atomic_waker_register(&queue, &waker);
 }
 
-/* For the checks. */
+static void (*volatile for_the_checks)(uint32_t which) = register_from_stack;
+
 __attribute__((noinline)) void begin_anew(void)
 {
     queue = (struct atomic_waker){0};
@@ -110,10 +111,11 @@ int main(void)
     let_interrupts_in();
     (void)register_while_masked(0);
     begin_anew();
-    register_from_stack(0);
+    atomic_waker_register(&queue, &wakers[0]);
     atomic_waker_wake(&queue);
     info("task %lu was woken", told[0].function);
     begin_anew();
+    (void)for_the_checks;
     for (;;) {
         sleep_until_interrupt();
     }
