@@ -56,7 +56,7 @@ export SUBMISSIONS OUT JOBS SCHEDULER UI PORT OWN ANEW NAME
 export PYTHONUTF8 = 1
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
-.PHONY: campaign demo grade watch run next hint report picture trace script sweep replay debug editor class gradescope new-lab verify bench test check-course matrix check format setup doctor qemu10 clean help FORCE
+.PHONY: campaign demo grade watch run next hint report picture trace script sweep replay debug editor class gradescope new-lab verify docs bench test check-course matrix check format setup doctor qemu10 clean help FORCE
 .DEFAULT_GOAL := help
 
 # -P: what lies in the current folder is not importable by accident.
@@ -151,6 +151,13 @@ new-lab: $(READY)
 verify: $(READY)
 	@if [ -z "$$REPORT" ] || [ -z "$$SUBMISSION" ]; then echo "Say which: make verify REPORT=file SUBMISSION=folder" >&2; exit 2; fi; \
 	$(PY) -m wakelab verify $(TRUSTED) $${POINTS:+--points "$$POINTS"} "$$REPORT" "$$SUBMISSION"
+
+##@ To read
+
+## The documentation as a site, in build/docs/: students, instructors, contributors, every lab
+docs: $(READY)
+	@sh grader/setup.sh docs
+	@$(PY) -m sphinx -q -W --keep-going -b html -c docs . build/docs && echo "build/docs/README.html"
 
 ##@ When something is wrong
 
@@ -247,7 +254,7 @@ endif
 $(READY): requirements.lock pyproject.toml .venv/bin/python
 	@sh grader/setup.sh
 
-.venv/ready-tests: $(READY) requirements-dask.lock requirements-tests.lock
+.venv/ready-tests: $(READY) requirements-dask.lock requirements-tests.lock requirements-docs.lock
 	@sh grader/setup.sh tests
 
 # A dangling link counts as missing, so a Python that went away is noticed here.

@@ -4,6 +4,7 @@
 #   grader/setup.sh           what it takes to use wakelab
 #   grader/setup.sh tests     and what its own tests need
 #   grader/setup.sh dask      and what a class graded on a Dask cluster needs, at both ends
+#   grader/setup.sh docs      and what makes the site of the documentation
 #   grader/setup.sh qemu10    QEMU 10 beside the system's, in .cache/qemu-10 (Debian 12 only)
 #   grader/setup.sh python    only print the Python that .venv is made with
 #
@@ -252,9 +253,9 @@ fetch_qemu10() (
 
 job=${1:-use}
 case $job in
-use | tests | dask | qemu10) ;;
+use | tests | dask | docs | qemu10) ;;
 python) find_python || no_python; exit ;;
-*) stop "usage: grader/setup.sh [tests | dask | qemu10 | python]" ;;
+*) stop "usage: grader/setup.sh [tests | dask | docs | qemu10 | python]" ;;
 esac
 
 # Two set-ups at once: the second waits, then finds everything done.
@@ -267,7 +268,8 @@ fi
 
 case $job in
 use) packages use; venv ;;
-tests) packages tests; venv; beside dask; beside tests; browser; touch .venv/ready-tests ;;
+tests) packages tests; venv; beside dask; beside tests; beside docs; browser; touch .venv/ready-tests ;;
 dask) packages use; venv; beside dask ;;
+docs) packages use; venv; beside docs ;;
 qemu10) qemu10 ;;
 esac
