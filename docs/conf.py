@@ -36,7 +36,7 @@ PARTS = {
 
 
 def add_contents(_: Sphinx, page: str, source: list[str]) -> None:
-    """Below the front page the site's table of contents, which a reader of the file has no use for."""
+    """Below the front page the site's contents, which a reader of the file has no use for."""
     if page != root_doc:
         return
     source[0] += "\n\n```{toctree}\n:hidden:\n\ndocs/README\n```\n"

@@ -1,4 +1,4 @@
-"""Writes docs/instructors/mistakes-by-lab.md from the corpus: python grader/tests/mistakes_table.py"""
+"""Writes docs/instructors/mistakes-by-lab.md from the corpus."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from wakelab.labs import all_labs, checkout_root
 
 HEAD = """# The mistakes, lab by lab
 
-For instructors. Made from the corpus by `python grader/tests/mistakes_table.py`; a test says when it is old.
-Each row is a mistake that is recognised from what the program does, never from its text. The ideas are those of the wrong
-submissions in `grader/corpus/`, each of which has to fail with the sentence beside it; several ideas in a row are the same
-mistake, written differently. The mistakes that any lab can find are explained in [mistakes.md](mistakes.md).
+For instructors. Made from the corpus by `python grader/tests/mistakes_table.py`; a test says when
+it is old. Each row is a mistake that is recognised from what the program does, never from its text.
+The ideas are those of the wrong submissions in `grader/corpus/`, each of which has to fail with the
+sentence beside it; several ideas in a row are the same mistake, written differently. The mistakes
+that any lab can find are explained in [mistakes.md](mistakes.md).
 """
 
 
@@ -26,7 +27,8 @@ def table(root: Path) -> str:
                 found.setdefault(case.expected["diagnosis"] or "(none)", []).append(case)
         parts.append(
             f"\n## {lab.number} {lab.title}\n\n"
-            "| mistake | the program | seen by | verdict | the sentence has |\n|---|---|---|---|---|\n"
+            "| mistake | the program | seen by | verdict | the sentence has |\n"
+            "|---|---|---|---|---|\n"
         )
         for name, cases in sorted(found.items()):
             ideas = " / ".join(dict.fromkeys(case.expected["idea"] for case in cases))

@@ -85,6 +85,7 @@ class Machine:
         self.write("requirements.lock", "# nothing\n")
         self.write("requirements-dask.lock", "# nothing\n")
         self.write("requirements-tests.lock", "# nothing\n")
+        self.write("requirements-docs.lock", "# nothing\n")
         self.write(
             "pyproject.toml",
             '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
