@@ -22,6 +22,7 @@ html_copy_source = False
 
 # A link that leads nowhere is a warning, and `make docs` takes warnings for errors.
 myst_heading_anchors = 4
+myst_enable_extensions = ["tasklist"]
 suppress_warnings = [
     "myst.header",  # a page may begin with a table
     "misc.highlighting_failure",  # mermaid: drawn where the README is read on GitHub

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import mistakes_table
@@ -271,3 +272,77 @@ def test_lab_toml_of_every_lab_is_read_by_others_too() -> None:
     for lab in LABS:
         table = tomllib.loads((lab.directory / "lab.toml").read_text("utf-8"))
         assert table["title"] == lab.title
+
+
+# -- files as they come ----------------------------------------------------------------------------
+
+
+def handed_in(folder: Path, number: str, change: Callable[[bytes], bytes]) -> Path:
+    """The reference of a lab, each file changed."""
+    folder.mkdir()
+    lab = load_lab(ROOT, number)
+    for name in lab.files:
+        (folder / name).write_bytes(change((lab.reference / name).read_bytes()))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.replace(b"\n", b"\r\n"),
+        lambda data: b"\xef\xbb\xbf" + data,
+        lambda data: data.replace(b"    ", b"\t"),
+        lambda data: data.replace(b"flag_task_vtable", "weckerübersicht".encode()),
+        lambda data: data.rstrip(b"\n"),
+    ],
+    ids=["windows", "byte-order-mark", "tabs", "non-ascii", "no-last-newline"],
+)
+def test_how_a_file_was_saved_does_not_matter(
+    tmp_path: Path, change: Callable[[bytes], bytes]
+) -> None:
+    lab = load_lab(ROOT, "04")
+    folder = handed_in(tmp_path / "heute früh", "04", change)
+    report = graded(ROOT, lab, folder)
+    assert (report.verdict, report.points) == (Verdict.PASS, 100)
+
+
+def problem(lab: Lab, folder: Path) -> str:
+    report = graded(ROOT, lab, folder)
+    assert report.points == 0
+    first = report.checks[0]
+    assert first.verdict is Verdict.BUILD
+    return f"{first.seen}; {first.hint}"
+
+
+def test_files_of_another_lab_are_recognised(tmp_path: Path) -> None:
+    folder = handed_in(tmp_path / "x", "04", bytes)
+    said = problem(load_lab(ROOT, "05"), folder)
+    assert "these are the files of lab 04, and this is lab 05" in said
+    assert "make grade LAB=04" in said
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    folder = handed_in(tmp_path / "x", "04", bytes)
+    (folder / "flag_task.c").unlink()
+    assert "flag_task.c is missing" in problem(load_lab(ROOT, "04"), folder)
+
+
+def test_a_renamed_function_is_named(tmp_path: Path) -> None:
+    folder = handed_in(tmp_path / "x", "05", lambda data: data.replace(b"_spawn(", b"_start("))
+    said = problem(load_lab(ROOT, "05"), folder)
+    assert "executor_spawn is used but defined nowhere: write it in executor.c" in said
+    assert "spelt differently" in said
+
+
+def test_a_file_of_an_older_version_is_told_from_a_slip(tmp_path: Path) -> None:
+    folder = handed_in(tmp_path / "x", "05", lambda data: data.replace(b"->next", b"->link"))
+    assert "from an older version of the lab" in problem(load_lab(ROOT, "05"), folder)
+
+
+def test_a_half_finished_lab_is_told_which_steps_are_left(tmp_path: Path) -> None:
+    lab = load_lab(ROOT, "04")
+    folder = handed_in(tmp_path / "x", "04", bytes)
+    shutil.copy(lab.directory / "flag_task.c", folder)
+    report = graded(ROOT, lab, folder)
+    assert report.verdict is Verdict.TODO
+    assert "steps 3, 4, 5 still to do" in report.checks[1].seen

@@ -57,9 +57,28 @@ def _expect_build(subject: Subject, build: BuildResult) -> None:
         Verdict.BUILD,
         "no error from the compiler and the linker",
         first.text,
-        hint="Mend the first error first; the others often follow from it.",
+        hint=_hint_to(first.text),
         place=Place(first.file, first.line, subject.source_line(first.file, first.line)),
     )
+
+
+def _hint_to(error: str) -> str:
+    """What may lie behind an error of the compiler or the linker."""
+    if "defined nowhere" in error:
+        return (
+            "What is given calls it by this name. Is it spelt differently in your file, static, or"
+            " deleted?"
+        )
+    if any(sign in error for sign in _CHANGED):
+        return (
+            "Is your file from an older version of the lab, or from another one? The headers in"
+            " lab/ say what holds now; git diff shows what has changed."
+        )
+    return "Mend the first error first; the others often follow from it."
+
+
+_CHANGED = ("no member named", "conflicting types", "too few arguments", "too many arguments")
+"""Errors of a file and headers that do not belong together."""
 
 
 def expect_written(subject: Subject) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wakelab.errors import UserError
-from wakelab.labs import Lab
+from wakelab.labs import Lab, all_labs
 
 MAX_FILE_BYTES = 256 * 1024
 
@@ -120,6 +120,12 @@ def _collect_below(top: int, lab: Lab) -> tuple[tuple[SourceFile, ...], Problem 
     except _Unfit as unfit:
         return (), unfit.problem
     if nested is None:
+        if (other := _other_lab(lab, set(os.listdir(top)))) is not None:
+            return (), Problem(
+                f"these are the files of lab {other.number}, and this is lab {lab.number}: there is"
+                f" no {' and no '.join(lab.files)}",
+                f"make grade LAB={other.number}; or hand in {' and '.join(lab.files)}",
+            )
         return (), Problem(
             "nothing is handed in: the folder is empty"
             if not os.listdir(top)
@@ -131,6 +137,12 @@ def _collect_below(top: int, lab: Lab) -> tuple[tuple[SourceFile, ...], Problem 
         return _read_all(nested, lab)
     finally:
         os.close(nested)
+
+
+def _other_lab(lab: Lab, names: set[str]) -> Lab | None:
+    """The lab whose files these are, all of them, and not this one's."""
+    others = (each for each in all_labs(lab.directory.parents[1]) if each.number != lab.number)
+    return next((each for each in others if names.issuperset(each.files)), None)
 
 
 def _exists(directory: int, name: str) -> bool:

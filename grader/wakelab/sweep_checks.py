@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from wakebench.board import Unmet
 from wakebench.sweep import Moment, Place
+from wakebench.trace import Kind
 from wakelab.build import MAIN_LEVEL
 from wakelab.counterexample import explain
 from wakelab.schedule import Schedule, confirm, play
 from wakelab.shared import finding_of, unprotected
 from wakelab.subject import Subject
 from wakelab.sweeping import Swept, main_search, schedules, singles_at
+
+INSTRUCTIONS_A_SECOND = 10_000_000
+"""About as many as the board's core executes, at 12.5 MHz and 1.25 cycles for each."""
 
 
 def expect_singles(subject: Subject) -> None:
@@ -45,6 +49,30 @@ def expect_pairs(subject: Subject) -> None:
             continue  # not on the way to the first sleep
         if finding is not None:
             raise explain(schedule, finding, subject)
+
+
+def certify(subject: Subject) -> None:
+    """What the sweep has tried, what a press costs, and how much of its time the core sleeps."""
+    with main_search(subject) as search:
+        singles, pairs = search.singles(), search.pairs()
+    board = subject.board()
+    board.wait_asleep()
+    polls = len([e for e in board.trace if e.kind is Kind.CALL and e.note == "poll"])
+    presses = 3
+    with board.recording() as steps:
+        for _ in range(presses):
+            board.press(subject.button)
+            board.wait_asleep()
+            board.release(subject.button)
+            board.wait_asleep()
+    made = len([e for e in board.trace if e.kind is Kind.CALL and e.note == "poll"]) - polls
+    each = len(steps) / presses
+    asleep = 100 * (1 - each / INSTRUCTIONS_A_SECOND)
+    subject.remark(
+        f"{pairs.statement}; {singles.places} placements of one press and {pairs.places} of one and"
+        f" two tried, 0 failed. A press costs {made / presses:.1f} polls and {each:.0f}"
+        f" instructions; pressed once a second, the core would sleep {asleep:.3f} % of the time."
+    )
 
 
 def expect_triples(subject: Subject) -> None:

@@ -65,3 +65,9 @@ def check_singles_levels(subject: Subject) -> None:
     """One press before every instruction of the wait that matters, at the other optimisation
     levels."""
     sweep_checks.expect_singles_levels(subject)
+
+
+@check("Certificate", points=0, needs=["pairs"], mode="pairs", explores=True)
+def check_certificate(subject: Subject) -> None:
+    """Says what was tried, what a press costs, and how long the core sleeps."""
+    sweep_checks.certify(subject)
