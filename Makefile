@@ -236,11 +236,11 @@ help:
 	    function fold(name, text,    words, n, i, line) { \
 	        n = split(text, words, " "); line = ""; \
 	        for (i = 1; i <= n; i++) { \
-	            if (length(line " " words[i]) > 62) { show(name, line); name = ""; line = "" } \
+	            if (length(line " " words[i]) > 60) { show(name, line); name = ""; line = "" } \
 	            line = line (line == "" ? "" : " ") words[i] } \
 	        show(name, line) } \
 	    function show(name, line) { \
-	        printf "  %s%-16s%s%s\n", bold, (name == "" ? "" : "make " name), plain, line } \
+	        printf "  %s%-18s%s%s\n", bold, (name == "" ? "" : "make " name), plain, line } \
 	' Makefile
 
 # ---- set-up -------------------------------------------------------------------------------------

@@ -37,6 +37,9 @@ class FakeSubject:
     def distrust_machine(self) -> None:
         self.traces.append("of a machine that nobody trusts")
 
+    def take_remark(self) -> dict[str, Any]:
+        return {}
+
     def take_digest(self) -> str:
         digest = ", ".join(self.traces)
         self.traces.clear()

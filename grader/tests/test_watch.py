@@ -218,7 +218,7 @@ def test_a_session(
     terminal = terminals(argv(submission, out))
     shown = terminal.verdict()
     assert "✗ One press, one line, at every spacing · asleep" in shown
-    assert "6 of 17 checks pass · 1 does not · 10 skipped" in shown
+    assert "6 of 18 checks pass · 1 does not · 11 skipped" in shown
     assert "why       The handler woke the AtomicWaker, and it was empty" in shown
     assert "30 of 100 points  asleep" in shown
     assert "hint      " not in shown
@@ -415,7 +415,7 @@ def test_a_terminal_of_another_size_and_without_colour(
     assert styles <= {b"0", b"1", b"2"}, "bold and dim are no colours"
     terminal.said = b""
     terminal.resize(12, 40)
-    shown = terminal.shows("6 of 17 checks pass", "n next lab")
+    shown = terminal.shows("6 of 18 checks pass", "n next lab")
     assert max(map(len, shown[shown.rfind("Lab 08") :].splitlines())) <= 40
     assert f"\n{'─' * 39}\n" in shown
 

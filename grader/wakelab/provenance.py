@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from wakelab.labs import Lab
+from wakelab.labs import Lab, header_folders
 
 # What is read when wakelab grades. Caches, notes and what an editor leaves beside are not.
 _DECIDES = frozenset({".py", ".json", ".toml", ".c", ".h", ".ld", ".S", ".yaml"})
 _LINKED = frozenset({".c", ".h", ".ld", ".S"})
+_HEADERS = frozenset({".h"})
 
 
 def grader_hash(root: Path, lab: Lab) -> str:
@@ -45,6 +46,12 @@ def lab_hash(root: Path, lab: Lab) -> str:
         [
             *_below(root / "lab" / "board", _LINKED),
             *_beside(root / "lab" / "async", _LINKED),
+            *(
+                path
+                for name in header_folders(root, lab)
+                for path in _beside(root / name, _HEADERS)
+                if path.name not in lab.files
+            ),
             *references,
             *given,
         ],

@@ -378,8 +378,6 @@ class _Drawn(_Page):
         failed = next(filter(_is_failure, report.checks), None)
         if failed:
             self._finding(failed)
-        else:
-            self._remarks(report)
         finding = self._taken()
         if failed and failed.story:
             self.story(failed.story, indent=4)

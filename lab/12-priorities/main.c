@@ -6,7 +6,8 @@
 #include "interrupt_executor.h"
 #include "shared_pair.h"
 
-enum { URGENT_IRQ = UART1_IRQn, URGENT_PRIORITY = 4, BUTTON_PRIORITY = 1 };
+static const enum irq urgent_irq = UART1_IRQn;
+enum { URGENT_PRIORITY = 4, BUTTON_PRIORITY = 1 };
 
 struct interrupt_executor urgent;
 
@@ -114,9 +115,9 @@ __attribute__((noinline)) void wake_spares(uint32_t one, uint32_t two, uint32_t 
 __attribute__((noinline)) void let_urgent(uint32_t come)
 {
     if (come != 0) {
-        nvic_enable(URGENT_IRQ);
+        nvic_enable(urgent_irq);
     } else {
-        nvic_disable(URGENT_IRQ);
+        nvic_disable(urgent_irq);
     }
 }
 
@@ -146,7 +147,7 @@ static void set_up(void)
         spares[each].future.poll = spare_poll;
     }
     let_urgent(0);
-    interrupt_executor_start(&urgent, URGENT_IRQ, URGENT_PRIORITY);
+    interrupt_executor_start(&urgent, urgent_irq, URGENT_PRIORITY);
 }
 
 int main(void)

@@ -522,11 +522,47 @@ def test_call_leaves_no_breakpoint(bench: Bench) -> None:
     assert set(board._core._own_breakpoints) == before
 
 
-def test_call_of_a_running_program(bench: Bench) -> None:
+def test_call_at_the_start_of_a_function(bench: Bench) -> None:
+    """As often as one likes: it is there again each time, as it was; and goes on then."""
     board = bench("task")
     board.wait_symbol("main")
-    with pytest.raises(Unmet, match="the program at a WFI; seen: it runs"):
+    before = board.registers
+    for number in range(3):
+        assert board.call("add", number, 40) == number + 40
+        assert board.registers == before
+    board.wait_asleep()
+
+
+def test_call_in_the_middle_of_a_function(bench: Bench) -> None:
+    board = bench("task")
+    board.wait_symbol("main")
+    board.step_instruction()
+    with pytest.raises(Unmet, match="at the start of a function; seen: it runs"):
         board.call("add", 1, 1)
+
+
+def test_a_call_that_is_open_can_be_looked_at(bench: Bench) -> None:
+    board = bench("task")
+    board.wait_asleep()
+    call = board.begin_call("add", 1, 2)
+    assert not board.has_returned(call)
+    assert board.registers[:2] == (1, 2)
+    assert board.end_call(call) == 3
+    assert board.has_returned(call)
+
+
+def test_a_call_that_sleeps_for_good_is_noticed(bench: Bench) -> None:
+    board = bench("sleeper")
+    board.wait_asleep()
+    with pytest.raises(Unmet, match="the core sleeps in it, for good"):
+        board.call("main")
+
+
+def test_poke(bench: Bench) -> None:
+    board = bench("task")
+    board.wait_asleep()
+    board.poke(0x2000_0000, 0x1234_5678)
+    assert board.read_memory(0x2000_0000, 4) == bytes.fromhex("78563412")
 
 
 def test_wait_events(bench: Bench) -> None:

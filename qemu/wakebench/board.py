@@ -809,7 +809,9 @@ class Board:
         resume_at = self._here.pc
         for number, value in enumerate(arguments):
             self._core.set_register(number, value)
+            self._here = self._here.with_value(number, value)
         self._core.set_register(LR, resume_at | 1)
+        self._here = self._here.with_value(LR, resume_at | 1)
         self._core.breakpoint(resume_at)
         self._polls = self._stops = 0
         self._set_pc(address)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from wakelab.errors import UserError
 from wakelab.grade import plan_of
-from wakelab.labs import Lab
+from wakelab.labs import Lab, header_folders
 from wakelab.points import NO_CHANGES, load_points
 from wakelab.running import checks_of
 
@@ -90,12 +90,17 @@ def _parts(root: Path, lab: Lab) -> list[str]:
         for number in lab.builds_on
         for path in sorted((root / "solution").glob(f"{number}-*/"))
     ]
+    headers = [
+        f":(glob){folder}/{name}"
+        for folder in header_folders(root, lab)
+        for name in ("*.h", "lab.toml")
+    ]
     return [
         "LICENSE", "Makefile", "pyproject.toml", "requirements.lock",
         "grader/setup.sh", "grader/doctor.sh", "grader/wakelab",
         f"grader/checks/{lab.slug}", ":(glob)grader/checks/*.py",
         "qemu/wakebench", "qemu/sweep",
-        "lab/board", ":(glob)lab/async/*", f"lab/{lab.slug}", *references,
+        "lab/board", ":(glob)lab/async/*", f"lab/{lab.slug}", *headers, *references,
     ]  # fmt: skip
 
 
