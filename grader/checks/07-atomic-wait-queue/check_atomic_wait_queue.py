@@ -124,7 +124,7 @@ check_warnings = shared_check(
 
 def _sweep_register(subject: Subject, level: str) -> Tally:
     tally = Tally()
-    for before in (1, 0, 2):
+    for before in (1, 0, 2) if level == MAIN_LEVEL else (1, 2):
         queue = Queue(subject, PREFIX, level)
         for struck in queue.sweep(REGISTER, queue.waker(2), before=before):
             tally.count(struck)

@@ -225,7 +225,8 @@ def check_singles(subject: Subject) -> None:
 
 def _sweep(subject: Subject, level: str) -> Tally:
     tally = Tally()
-    for there in (0, 1, SIZE):
+    # What an optimiser may change is the order of the look and the registration.
+    for there in (0, 1, SIZE) if level == MAIN_LEVEL else (0,):
         lab = Lab(subject, level)
 
         def prepare(lab: Lab = lab, there: int = there) -> None:
@@ -398,7 +399,7 @@ def check_several(subject: Subject) -> None:
 
 @check("At -O0, -O2 and -Os as well", points=0, needs=["singles", "adder"], levels=True)
 def check_levels(subject: Subject) -> None:
-    """A send before every instruction, and a sum, at the other levels."""
+    """A send into an empty channel before every instruction, and a sum, at the other levels."""
     subject.whole_build()
     for level in subject.levels:
         if level == MAIN_LEVEL:
