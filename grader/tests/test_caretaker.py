@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -377,6 +378,15 @@ def test_putting_away_what_is_not_there_does_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def held_open(pid: int) -> list[str]:
+    """What the descriptors of a process stand for, but for those that it closes meanwhile."""
+    held = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            held.append(os.readlink(descriptor))
+    return held
+
+
 @pytest.mark.needs_sandbox
 def test_nothing_in_a_sandbox_holds_the_pipe_or_knows_the_folder(temporary: Path) -> None:
     with OwnFolder() as own:
@@ -386,8 +396,8 @@ def test_nothing_in_a_sandbox_holds_the_pipe_or_knows_the_folder(temporary: Path
         with Confined([*argv, "sleep", "60"], subprocess.DEVNULL) as confined:
             until(lambda: name(confined.pid) == "sleep")
             for pid in (confined.bwrap.pid, *below(confined.bwrap.pid)):
-                held = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]
-                assert pipe not in held, name(pid)
+                held = held_open(pid)
+                assert held and pipe not in held, name(pid)
             inside = Path(f"/proc/{confined.pid}")
             known = (inside / "environ").read_bytes() + (inside / "cmdline").read_bytes()
             assert own.path.name.encode() not in known
