@@ -7,6 +7,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import pytest
 from test_byhand import LAB, opened, wrong
 from test_watch import Terminal, terminals
 
+from wakebench.gdb_server import INTERRUPTED, GdbServer
 from wakelab import debugger
 from wakelab.debugger import NAMES, Debugged, find_gdb, serve_debugger
 from wakelab.errors import UserError
@@ -164,6 +166,16 @@ def test_ctrl_c_in_the_sleep_gives_the_prompt_back(
     assert terminal.ends() == 0
 
 
+def test_a_ctrl_c_that_comes_with_the_continue_counts() -> None:
+    """In one piece, as a quick hand and a busy machine make it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, opened(LAB.reference) as subject:
+        ours.sendall(b"$vCont;c#%02x\x03" % (sum(b"vCont;c") & 0xFF))
+        ours.shutdown(socket.SHUT_WR)
+        GdbServer(subject.board()).serve(theirs)
+        assert b"$" + INTERRUPTED + b"#" in ours.recv(4096)
+
+
 @contextmanager
 def held_open() -> Iterator[tuple[int, int]]:
     """A pipe whose other end all that is started holds."""
@@ -177,21 +189,25 @@ def held_open() -> Iterator[tuple[int, int]]:
 
 @pytest.mark.parametrize("victim", ["wakelab", "gdb"])
 def test_nothing_outlives_the_command(victim: str, tmp_path: Path) -> None:
-    """Killed in the middle: QEMU, GDB, files."""
+    """Killed in the middle: QEMU, GDB, files. In a folder whose name is too long for a socket."""
+    temporary = tmp_path / ("long" * 20)
+    temporary.mkdir()
     with held_open() as (reading, writing):
         process = subprocess.Popen(
             argv(REFERENCE),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[writing],
-            env={**os.environ, "TMPDIR": str(tmp_path)},
+            env={**os.environ, "TMPDIR": str(temporary)},
         )
         os.close(writing)
         with process:
             assert process.stdout is not None and process.stdin is not None
             said = b""
             while b"main () at" not in said:
-                said += os.read(process.stdout.fileno(), 4096)
+                more = os.read(process.stdout.fileno(), 4096)
+                assert more, f"it ended, and said {said!r}"
+                said += more
             if victim == "wakelab":
                 process.kill()
             else:
@@ -201,7 +217,7 @@ def test_nothing_outlives_the_command(victim: str, tmp_path: Path) -> None:
             assert select.select([reading], [], [], PATIENCE_S)[0]
             assert os.read(reading, 1) == b"", "a process still runs"
     latest = time.monotonic() + PATIENCE_S
-    while list(tmp_path.iterdir()):
+    while list(temporary.iterdir()):
         assert time.monotonic() < latest
         time.sleep(0.01)
 

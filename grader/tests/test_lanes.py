@@ -47,7 +47,9 @@ def whole(tmp_path: Path) -> Callable[[Path], Path]:
 
 
 def grade(folder: Path, *, two_lanes: bool) -> Report:
-    return grade_submission(ROOT, LAB, collect(LAB, folder), CONFINEMENT, two_lanes=two_lanes)
+    report = grade_submission(ROOT, LAB, collect(LAB, folder), CONFINEMENT, two_lanes=two_lanes)
+    assert [check.seen for check in report.checks if check.verdict is Verdict.INFRA] == []
+    return report
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wakebench.board import Board
 from wakebench.gdb_server import GdbServer, Later, Refused
-from wakebench.machine import die_with_parent
+from wakebench.machine import die_with_parent, folder_for_sockets
 from wakebench.trace import story
 from wakelab.errors import UserError
 from wakelab.render import safe_text
@@ -99,7 +98,7 @@ def debug(what: Debugged, console: Console) -> bool:
     gdb = find_gdb()
     server = _server(what)
     with ExitStack() as owned:
-        folder = Path(owned.enter_context(tempfile.TemporaryDirectory(prefix="wakelab-")))
+        folder = Path(owned.enter_context(folder_for_sockets()))
         listener = owned.enter_context(socket.socket(socket.AF_UNIX))
         listener.bind(str(folder / "gdb"))
         listener.listen(1)

@@ -255,13 +255,15 @@ class GdbServer:
         return STOPPED
 
     def _is_interrupted(self, seconds: float | None) -> bool:
-        """Wait for it; also the end of the connection interrupts."""
+        """Wait for it, if it has not come together with what let the core go; also the end of the
+        connection interrupts."""
         assert self._connection is not None
-        ready, _, _ = select.select([self._connection], [], [], seconds)
-        if not ready:
-            return False
-        if not self._read_more():
-            raise ConnectionResetError
+        if b"\x03" not in self._buffer:
+            ready, _, _ = select.select([self._connection], [], [], seconds)
+            if not ready:
+                return False
+            if not self._read_more():
+                raise ConnectionResetError
         before, found, after = self._buffer.partition(b"\x03")
         self._buffer = before + after
         return bool(found)

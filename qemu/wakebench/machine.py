@@ -119,7 +119,7 @@ class Machine:
     """
 
     def __init__(self, elf: Path, qemu: Qemu, wiring: Wiring | None = None) -> None:
-        self._folder = _folder_for_sockets()
+        self._folder = folder_for_sockets()
         self._process: Process | None = None
         self._log: IO[bytes] | None = None
         self._listeners: dict[str, socket.socket] = {}
@@ -302,7 +302,7 @@ class Machine:
         self.close()
 
 
-def _folder_for_sockets() -> tempfile.TemporaryDirectory[str]:
+def folder_for_sockets() -> tempfile.TemporaryDirectory[str]:
     """A private folder, in TMPDIR unless the names of the sockets would get too long there."""
     folder = tempfile.TemporaryDirectory(prefix="wakebench-")
     if len(os.fsencode(os.path.join(folder.name, "qtest"))) < LONGEST_SOCKET_NAME:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import Self
 
 from wakebench.errors import BenchError
-from wakebench.machine import Machine, Qemu
+from wakebench.machine import Machine, Qemu, die_with_parent, folder_for_sockets
 from wakebench.pin_names import BUTTONS, Pin
 from wakebench.pins import GPIO_IM, PORTS, Pins
 from wakebench.probe import Probe
@@ -54,7 +52,7 @@ class Bare:
         self._pin = BUTTONS[button]
         self._device = device
         self._printed = b""
-        self._folder = tempfile.TemporaryDirectory(prefix="wakelab-bare-")
+        self._folder = folder_for_sockets()
         self._listener = socket.socket(socket.AF_UNIX)
         self._connection: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,7 +69,7 @@ class Bare:
         self._listener.settimeout(PATIENCE_S)
         self._process = subprocess.Popen(
             [
-                *(["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []),
+                *die_with_parent(),
                 *qemu.command,
                 *("-M", "lm3s6965evb", "-kernel", str(elf)),
                 *("-display", "none", "-nodefaults", "-no-user-config"),
