@@ -5,7 +5,7 @@ Both have the same main.c, but for the queue: three wakers, and a record of who 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wakebench.board import Ended, Ending
@@ -14,11 +14,14 @@ from wakelab.checking import Finding
 from wakelab.diagnosis import explain_ending
 from wakelab.press import stale_waker
 from wakelab.report import Verdict
-from wakelab.strikes import Struck, address, sweep_call, word, words
+from wakelab.strikes import address, word, words
 from wakelab.subject import Subject
 
 CALM = "sleep_until_interrupt"
 """Where main.c is when all is done, with interrupts enabled: the checks call from there."""
+
+MOST_TOLD, COUNT = 16, "told_count"
+"""How much main.c records; and how much it has."""
 
 NAMES = ("one", "two", "three")
 
@@ -100,26 +103,12 @@ class Queue:
 
     def told(self) -> list[Told]:
         """Who was woken since `begin`, in order."""
-        count = min(16, word(self.board, "told_count"))
-        pairs = words(self.board, "told", 2 * count) if count else []
+        return self.told_of(words(self.board, "told", 2 * MOST_TOLD))[: word(self.board, COUNT)]
+
+    def told_of(self, pairs: Sequence[int]) -> list[Told]:
+        """Words of main.c's record, as what they say."""
         owners = {self._tasks + 4 * at: at + 1 for at in range(3)}
         return [Told(pairs[at], owners.get(pairs[at + 1], 0)) for at in range(0, len(pairs), 2)]
-
-    def sweep(self, function: str, *arguments: int, before: int) -> Iterator[Struck]:
-        """Call one of the two functions, once for each place at which a press can come, and press
-        there. Before each call the queue is new; then `before` registers, from 1, or nobody."""
-
-        def prepare() -> None:
-            self.begin()
-            if before:
-                self.register(before)
-
-        try:
-            yield from sweep_call(
-                self.board, self.strike, function, self.queue, *arguments, prepare=prepare
-            )
-        except Ended as ended:
-            raise self.explain(ended) from ended
 
     def strike(self) -> None:
         """A press here and now; the handler wakes who waits."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wakebench.board import Board, Unmet
@@ -16,6 +16,9 @@ from wakebench.core import SRAM
 from wakebench.decode import Does
 from wakebench.probe import Registers
 from wakebench.trace import Kind
+
+MARK = "from_here"
+"""A function of main.c that does nothing: the next call is the one to be interrupted."""
 
 
 @dataclass(frozen=True)
@@ -71,27 +74,42 @@ def word(board: Board, name: str, index: int = 0) -> int:
 def spots(board: Board, function: str, *arguments: int) -> list[Spot]:
     """Every place at which an interrupt can come in a call of a function, in order, from before its
     first instruction on. Calls it once."""
-    return [spot for spot, _ in _way(board, function, *arguments)]
+    return [spot for spot, _ in _way(board, function, function, *arguments)]
 
 
-def _way(board: Board, function: str, *arguments: int) -> list[tuple[Spot, bool]]:
-    """The spots of a call, and whether each matters. It does not where the instruction touches
-    nothing but registers and the stack: a handler sees neither, and gives them back as they were,
-    so an interrupt before that instruction does what one after it does.
+def _way(board: Board, called: str, function: str, *arguments: int) -> list[tuple[Spot, bool]]:
+    """The spots of a call of `function`, which may be made by `called`, and whether each matters.
+    It does not where the instruction touches nothing but registers and the stack: a handler sees
+    neither, and gives them back as they were, so an interrupt before that instruction does what one
+    after it does.
     """
-    start = address(board, function)
     with board.recording() as steps:
-        board.call(function, *arguments)
+        board.call(called, *arguments)
     own = [each for each in steps[:-1] if not each.exception]
-    first = next(at for at, each in enumerate(own) if each.pc == start)
-    seen: Counter[int] = Counter()
+    marked = 0 if called == function else _first(board, MARK, own)
+    begins = _first(board, function, own, marked)
+    ends = len(own) if called == function else _returns(own, begins)
+    seen = Counter(each.pc for each in own[:begins])
     found = []
-    for here in own[first:]:
+    for here in own[begins:ends]:
         seen[here.pc] += 1
         found.append((Spot(here.pc, seen[here.pc]), _matters(board, here)))
         for half in range(1, len(_stored(board, here.pc))):
             found.append((Spot(here.pc, seen[here.pc], half), _matters(board, here)))
     return found
+
+
+def _first(board: Board, function: str, steps: Sequence[Registers], after: int = 0) -> int:
+    start = address(board, function)
+    return next(at for at in range(after, len(steps)) if steps[at].pc == start)
+
+
+def _returns(steps: Sequence[Registers], begin: int) -> int:
+    """Where the call has returned that begins there; the end, where it was the caller's last one
+    and they returned together."""
+    back = steps[begin].lr & ~1, steps[begin].sp
+    later = range(begin, len(steps))
+    return next((at for at in later if (steps[at].pc, steps[at].sp) == back), len(steps))
 
 
 def _matters(board: Board, here: Registers) -> bool:
@@ -151,12 +169,24 @@ def sweep_call(
     strike: Callable[[], object],
     function: str,
     *arguments: int,
+    by: str = "",
     prepare: Callable[[], object] = _nothing,
+    timed: bool = True,
 ) -> Iterator[Struck]:
     """Call a function, and strike; once for each spot that matters, which stands for those before
-    it that do not. Before each call, and one more at the beginning, `prepare`."""
+    it that do not. Before each call, and one more at the beginning, `prepare`.
+
+    by: a function of main.c that prepares, calls from_here(), then the function, and looks at what
+    has come of it. It is called in its place: the arguments are its, and so is the result. A
+    program does in a microsecond what takes the bench a millisecond for each call.
+    timed: say how long the interrupt had to wait; without, that is faster.
+
+    From here to the board's next reset nothing is traced but, where it is timed, handlers.
+    """
+    board.trace_no_more(but_handlers=timed)
+    called = by or function
     prepare()
-    way = _way(board, function, *arguments)
+    way = _way(board, called, function, *arguments)
     at = {spot: number for number, (spot, _) in enumerate(way)}
     stands_for = 0
     for spot, matters in way:
@@ -166,7 +196,7 @@ def sweep_call(
         prepare()
         before = len(board.trace)
         try:
-            result = call_struck(board, spot, strike, function, *arguments)
+            result = call_struck(board, spot, strike, called, *arguments)
         except Unmet:
             continue  # another way this time; that one is met at other spots
         entered = [e for e in board.trace.since(before) if e.kind is Kind.ENTER]

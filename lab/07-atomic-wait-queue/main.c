@@ -74,6 +74,53 @@ __attribute__((noinline)) void let_interrupts_in(void)
     __asm__ volatile("nop\n\tnop");
 }
 
+/* For the sweeps. How much the queue had told when the call had returned; and after each of three more: a wake, a register
+ * by one, a wake. */
+uint32_t told_then[4];
+
+__attribute__((noinline)) void from_here(void)
+{
+    __asm__ volatile("");
+}
+
+static void use_on(void)
+{
+    told_then[1] = told_count;
+    atomic_waker_register(&queue, &wakers[0]);
+    told_then[2] = told_count;
+    atomic_waker_wake(&queue);
+    told_then[3] = told_count;
+}
+
+static void begin_with(uint32_t before)
+{
+    begin_anew();
+    if (before != 0) {
+        atomic_waker_register(&queue, &wakers[before - 1u]);
+    }
+}
+
+/* Two registers where `before` (from 1; 0: nobody) waits. */
+__attribute__((noinline)) void try_register(uint32_t before)
+{
+    begin_with(before);
+    from_here();
+    atomic_waker_register(&queue, &wakers[1]);
+    told_then[0] = told_count;
+    atomic_waker_wake(&queue);
+    use_on();
+}
+
+/* Somebody wakes where `before` waits; without the first of the three. */
+__attribute__((noinline)) void try_wake(uint32_t before)
+{
+    begin_with(before);
+    from_here();
+    atomic_waker_wake(&queue);
+    told_then[0] = told_count;
+    use_on();
+}
+
 /* What PRIMASK is after a register by a caller that has masked: 1, if it is left as found. */
 __attribute__((noinline)) uint32_t register_while_masked(uint32_t which)
 {
@@ -110,6 +157,8 @@ int main(void)
     set_up();
     let_interrupts_in();
     (void)register_while_masked(0);
+    try_register(1);
+    try_wake(1);
     begin_anew();
     atomic_waker_register(&queue, &wakers[0]);
     atomic_waker_wake(&queue);

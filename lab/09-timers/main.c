@@ -80,6 +80,45 @@ __attribute__((noinline)) poll_t poll_timer(uint32_t which, uint32_t for_whom)
     return timer_future_poll(&timers[which].future, &cx);
 }
 
+/* For the sweeps. */
+__attribute__((noinline)) void from_here(void)
+{
+    __asm__ volatile("");
+}
+
+static void begin_timer(uint32_t which, uint32_t ms)
+{
+    timer_future_cancel(&timers[which]);
+    timer_future_init(&timers[which], ms);
+}
+
+/* A timer of 1 ms is polled, or polled again: its answer; and 2 if it was woken. */
+__attribute__((noinline)) uint32_t try_poll(uint32_t again)
+{
+    begin_timer(0, 1);
+    if (again != 0) {
+        (void)poll_timer(0, 0);
+    }
+    const uint32_t before = woken[0];
+    from_here();
+    const poll_t ready = timer_future_poll(&timers[0].future, &contexts[0]);
+    let_interrupts_in();
+    return (uint32_t)ready | (woken[0] != before ? 2u : 0u);
+}
+
+/* The second of three timers is cancelled; then its memory is the caller's. */
+__attribute__((noinline)) void try_cancel(void)
+{
+    for (uint32_t each = 0; each < 3; each++) {
+        begin_timer(each, each == 1u ? 50 : 1);
+        (void)poll_timer(each, each);
+        woken[each] = 0;
+    }
+    from_here();
+    timer_future_cancel(&timers[1]);
+    timers[1].deadline = clock_ms(); /* were it still in the list, the next tick would wake its task */
+}
+
 int main(void)
 {
     static struct executor executor;
@@ -95,6 +134,12 @@ int main(void)
         (void)timer_future_poll(&timers[each].future, &contexts[each]);
         (void)poll_timer(each, each);
         timer_future_cancel(&timers[each]);
+    }
+    (void)try_poll(1);
+    try_cancel();
+    for (uint32_t each = 0; each < 3; each++) {
+        timer_future_cancel(&timers[each]);
+        woken[each] = 0;
     }
     executor_spawn(&executor, &tasks[0], &blinker.future);
     executor_spawn(&executor, &tasks[1], &logger.future);

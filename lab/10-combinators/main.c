@@ -111,6 +111,24 @@ __attribute__((noinline)) void let_interrupts_in(void)
     __asm__ volatile("nop\n\tnop");
 }
 
+/* For the sweeps. */
+__attribute__((noinline)) void from_here(void)
+{
+    __asm__ volatile("");
+}
+
+/* A time-out of 1 ms is polled: its answer; and 2 if it was woken. */
+__attribute__((noinline)) uint32_t try_timeout(void)
+{
+    timeout_cancel(&spare_timeout.future);
+    begin_timeout(1);
+    const uint32_t before = woken;
+    from_here();
+    const poll_t ready = timeout_poll(&spare_timeout.future, &context);
+    let_interrupts_in();
+    return (uint32_t)ready | (woken != before ? 2u : 0u);
+}
+
 int main(void)
 {
     static struct executor executor;
@@ -127,7 +145,9 @@ int main(void)
     join2_cancel(&spare_join.future);
     begin_timeout(10);
     (void)timeout_poll(&spare_timeout.future, &context);
+    (void)try_timeout();
     timeout_cancel(&spare_timeout.future);
+    woken = 0;
     executor_spawn(&executor, &task, &game.future);
     executor_run(&executor);
 }

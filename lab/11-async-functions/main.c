@@ -10,14 +10,19 @@
 struct channel presses;
 uint32_t press_count;
 
-void GPIOF_IRQHandler(void);
-void GPIOF_IRQHandler(void)
+static void send_next(void)
 {
-    GPIOF->ICR = 1u << 1;
     press_count++;
     if (!channel_send(&presses, press_count)) {
         press_count--;
     }
+}
+
+void GPIOF_IRQHandler(void);
+void GPIOF_IRQHandler(void)
+{
+    GPIOF->ICR = 1u << 1;
+    send_next();
 }
 
 struct adding {
@@ -97,6 +102,56 @@ __attribute__((noinline)) void begin_anew(void)
     press_count = 0;
 }
 
+/* For the sweeps. */
+__attribute__((noinline)) void from_here(void)
+{
+    __asm__ volatile("");
+}
+
+/* What came of a receive that was interrupted: whether it was ready, or was woken; what was received, with that and
+ * afterwards; and how many were sent. */
+struct {
+    uint32_t ready, woken, count, items[CHANNEL_SIZE + 2], sent;
+} tried;
+
+static bool receive_next(void)
+{
+    if (receive_poll(&spare_receive.future, &context) == POLL_PENDING) {
+        return false;
+    }
+    tried.items[tried.count] = spare_receive.item;
+    tried.count++;
+    return true;
+}
+
+/* Where `there` items wait. */
+__attribute__((noinline)) void try_receive(uint32_t there)
+{
+    begin_anew();
+    for (uint32_t each = 0; each < there; each++) {
+        send_next();
+    }
+    receive_init(&spare_receive, &presses);
+    tried.count = 0;
+    woken = 0;
+    from_here();
+    tried.ready = receive_poll(&spare_receive.future, &context) == POLL_READY;
+    let_interrupts_in();
+    tried.woken = woken;
+    bool more = true;
+    if (tried.ready != 0) {
+        tried.items[tried.count] = spare_receive.item;
+        tried.count++;
+    } else {
+        more = receive_next();
+    }
+    while (more && tried.count < CHANNEL_SIZE + 2) {
+        receive_init(&spare_receive, &presses);
+        more = receive_next();
+    }
+    tried.sent = press_count;
+}
+
 static void set_up(void)
 {
     led_setup();
@@ -109,6 +164,7 @@ static void set_up(void)
     receive_init(&spare_receive, &spare_channels[0]);
     (void)receive_poll(&spare_receive.future, &context);
     (void)channel_send(&spare_channels[0], 1);
+    try_receive(1);
     for (uint32_t each = 0; each < 2; each++) {
         adder_init(&spare_adders[each], &spare_channels[each]);
     }

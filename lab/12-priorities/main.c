@@ -48,6 +48,7 @@ static poll_t spare_poll(struct future *self, struct context *cx)
 
 /* The button: loads the pair, stores another one (a number, and its complement), and wakes the first urgent task. */
 uint32_t press_count;
+uint32_t polls_at_press; /* of urgent task 0 */
 struct pair pair_at_press;
 
 static void store_pair(uint32_t number)
@@ -63,6 +64,7 @@ void GPIOF_IRQHandler(void)
     press_count++;
     shared_pair_load(&pair_at_press);
     store_pair(press_count);
+    polls_at_press = spares[0].polls;
     waker_wake(&spares[0].waker);
 }
 
@@ -133,6 +135,43 @@ __attribute__((noinline)) uint32_t share_while_masked(void)
     return after & 1u;
 }
 
+/* For the sweeps. */
+__attribute__((noinline)) void from_here(void)
+{
+    __asm__ volatile("");
+}
+
+/* Urgent task 0 is woken, and the executor run from here, with its interrupt held back: whether the task was polled after
+ * the last press. */
+__attribute__((noinline)) uint32_t try_run(void)
+{
+    let_urgent(1);
+    let_interrupts_in();
+    let_urgent(0);
+    wake_spares(0, 9, 9, 9);
+    from_here();
+    interrupt_executor_run(&urgent);
+    let_urgent(1);
+    let_interrupts_in();
+    return spares[0].polls > polls_at_press;
+}
+
+__attribute__((noinline)) void try_load(void)
+{
+    pair_seen = (struct pair){0};
+    from_here();
+    shared_pair_load(&pair_seen);
+}
+
+/* And load what is stored then. */
+__attribute__((noinline)) void try_store(uint32_t number)
+{
+    const struct pair pair = {number, ~number};
+    from_here();
+    shared_pair_store(&pair);
+    shared_pair_load(&pair_seen);
+}
+
 static void set_up(void)
 {
     button_setup(BUTTON_SELECT);
@@ -141,11 +180,14 @@ static void set_up(void)
     NVIC->IPR[GPIOF_IRQn] = BUTTON_PRIORITY << 5;
     nvic_enable(GPIOF_IRQn);
     (void)share_while_masked();
+    try_load();
+    try_store(1);
     wake_spares(9, 9, 9, 9);
     let_interrupts_in();
     for (uint32_t each = 0; each < 3; each++) {
         spares[each].future.poll = spare_poll;
     }
+    (void)try_run();
     let_urgent(0);
     interrupt_executor_start(&urgent, urgent_irq, URGENT_PRIORITY);
 }

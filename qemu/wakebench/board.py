@@ -199,6 +199,9 @@ class Board:
         self._core.fix_breakpoints(
             [*image.sites, *self._entries, *self._traced, self._reset_handler]
         )
+        self._untraced = self._traced
+        self._spared: set[int] = set()
+        self._trace_at_reset = False
         self._guarded: dict[int, Area] = {}
         self._at_power_on: Registers | None = None
         """What the registers hold then; the same each time."""
@@ -241,17 +244,37 @@ class Board:
         """For who does not read the trace: neither the functions of `points` are written down, nor
         handlers, nor a restart, and the core does not stop for them. Faults and interrupts without
         a handler still end a run. Begin and end it before a reset."""
-        traced, self._traced = self._traced, {}
-        faults = {at for number, at in self._handlers.items() if number in FAULTS}
-        spared = traced.keys() | self._entries | {self._reset_handler}
-        spared -= faults | {self.image.default_handler} | self.image.sites.keys()
-        self._core.unfix_breakpoints(spared)
+        self._stop_tracing(handlers=True)
         try:
             yield
         finally:
-            self._traced = traced
             with suppress(ConnectionLost):  # QEMU has died; nothing can be traced any more
-                self._core.fix_breakpoints(spared)
+                self._trace_again()
+
+    def trace_no_more(self, *, but_handlers: bool = False) -> None:
+        """The same until the next reset, with handlers or without. To be called where no traced
+        function and no handler is under way."""
+        self._trace_at_reset = True
+        self._core.remove_breakpoint(*self._woken)
+        self._woken.clear()
+        self._stop_tracing(handlers=not but_handlers)
+
+    def _stop_tracing(self, *, handlers: bool) -> None:
+        self._untraced = self._traced
+        self._spared = {*self._traced}
+        self._traced = {}
+        if handlers:
+            faults = {at for number, at in self._handlers.items() if number in FAULTS}
+            self._spared |= self._entries - faults | {self._reset_handler}
+        else:
+            self._spared -= self._entries
+        self._spared -= {self.image.default_handler} | self.image.sites.keys()
+        self._core.unfix_breakpoints(self._spared)
+
+    def _trace_again(self) -> None:
+        self._trace_at_reset = False
+        self._traced = self._untraced
+        self._core.fix_breakpoints(self._spared)
 
     @contextmanager
     def guarding(self, areas: Sequence[Area]) -> Iterator[None]:
@@ -272,6 +295,8 @@ class Board:
 
     def reset(self) -> None:
         """Power on and forget the last run. The core stands at the first instruction of Reset."""
+        if self._trace_at_reset:
+            self._trace_again()
         self._start()
         self._core.reset()
         if self._at_power_on is None:
@@ -748,7 +773,7 @@ class Board:
 
     def poke(self, address: int, value: int) -> None:
         """Write a word of the program's memory."""
-        self.change_by_stub(f"M{address:x},4:{value.to_bytes(4, 'little').hex()}".encode())
+        self._core.write_word(address, value)
 
     def ask_stub(self, packet: bytes) -> bytes:
         """The answer of QEMU's gdbstub to a packet that only looks."""
@@ -790,7 +815,8 @@ class Board:
         self._core.remove_breakpoint(call.resume_at)
         result = self._here[0]
         for number in (*range(13), LR):
-            self._core.set_register(number, call.saved[number])
+            if self._here[number] != call.saved[number]:
+                self._core.set_register(number, call.saved[number])
         self._here = call.saved.at(call.resume_at)
         self._unexecuted.add(self._key())
         return result

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 
+from wakebench.board import Ended
 from wakelab import press_checks, queue_checks
 from wakelab.build import MAIN_LEVEL
 from wakelab.checking import Finding, check, shared_check
-from wakelab.queue_checks import Queue, Told
+from wakelab.queue_checks import MOST_TOLD, Queue, Told
 from wakelab.report import Verdict
-from wakelab.strikes import Struck, Tally
+from wakelab.strikes import Struck, Tally, sweep_call, words
 from wakelab.subject import Subject
 
 PREFIX = "atomic_waker"
@@ -122,22 +125,47 @@ check_warnings = shared_check(
 )
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What the queue told in a call that was struck; and when main.c used it on (use_on())."""
+
+    struck: Struck
+    told: list[Told]
+    by_wake: list[Told]
+    by_register: list[Told]
+    by_last_wake: list[Told]
+
+
+def _sweep(queue: Queue, function: str, by: str, before: int, level: str) -> Iterator[Outcome]:
+    """Call one of the two functions, once for each place at which a press can come, and press
+    there; where `before`, from 1, waits, or nobody."""
+    try:
+        for struck in sweep_call(
+            queue.board, queue.strike, function, before, by=by, timed=level == MAIN_LEVEL
+        ):
+            told = queue.told_of(words(queue.board, "told", 2 * MOST_TOLD))
+            then = words(queue.board, "told_then", 4)
+            yield Outcome(struck, *(told[a:b] for a, b in pairwise((0, *then))))
+    except Ended as ended:
+        raise queue.explain(ended) from ended
+
+
 def _sweep_register(subject: Subject, level: str) -> Tally:
     tally = Tally()
+    queue = Queue(subject, PREFIX, level)
     for before in (1, 0, 2) if level == MAIN_LEVEL else (1, 2):
-        queue = Queue(subject, PREFIX, level)
-        for struck in queue.sweep(REGISTER, queue.waker(2), before=before):
-            tally.count(struck)
-            _judge_register(queue, before, struck, level)
+        for outcome in _sweep(queue, REGISTER, "try_register", before, level):
+            tally.count(outcome.struck)
+            _judge_register(before, outcome, level)
     return tally
 
 
-def _judge_register(queue: Queue, before: int, struck: Struck, level: str) -> None:
-    pc = struck.spot.pc
+def _judge_register(before: int, outcome: Outcome, level: str) -> None:
+    pc = outcome.struck.spot.pc
     when = "with a wake before the marked instruction"
-    told = queue.told()
+    told = outcome.told
     _expect_whole(told, when, pc)
-    _expect_short(struck.waited, pc, level)
+    _expect_short(outcome.struck.waited, pc, level)
     if before and before not in [each.function for each in told]:
         raise Finding(
             Verdict.LOST_WAKE,
@@ -150,8 +178,7 @@ def _judge_register(queue: Queue, before: int, struck: Struck, level: str) -> No
             diagnosis="wake-dropped",
             pc=pc,
         )
-    queue.wake()
-    after = queue.told()
+    after = told + outcome.by_wake
     names = [each.function for each in after]
     if 2 not in names:
         raise Finding(
@@ -164,20 +191,16 @@ def _judge_register(queue: Queue, before: int, struck: Struck, level: str) -> No
             diagnosis="registration-lost",
             pc=pc,
         )
-    _expect_alive(queue, when, pc)
+    _expect_alive(outcome, when, pc)
 
 
-def _expect_alive(queue: Queue, when: str, pc: int) -> None:
-    before = len(queue.told())
-    queue.register(1)
-    at_once = queue.told()[before:]
-    queue.wake()
-    if at_once or queue.told()[before:] != [Told(1, 1)]:
+def _expect_alive(outcome: Outcome, when: str, pc: int) -> None:
+    if outcome.by_register or outcome.by_last_wake != [Told(1, 1)]:
         raise Finding(
             Verdict.ASLEEP,
             f"the queue to work afterwards, {when}",
             "one registers, and is woken at once"
-            if at_once
+            if outcome.by_register
             else "one registers, somebody wakes, and one is not woken",
             why="That wake has left the queue in a state of which nobody takes it back: everybody"
             " believes that somebody else is at work.",
@@ -190,14 +213,13 @@ def _expect_alive(queue: Queue, when: str, pc: int) -> None:
 def _sweep_wake(subject: Subject, level: str) -> Tally:
     queue = Queue(subject, PREFIX, level)
     tally = Tally()
-    for struck in queue.sweep(WAKE, before=1):
-        tally.count(struck)
-        pc = struck.spot.pc
+    for outcome in _sweep(queue, WAKE, "try_wake", 1, level):
+        tally.count(outcome.struck)
+        pc = outcome.struck.spot.pc
         when = "with another wake before the marked instruction"
-        told = queue.told()
-        _expect_whole(told, when, pc)
-        _expect_short(struck.waited, pc, level)
-        if not told:
+        _expect_whole(outcome.told, when, pc)
+        _expect_short(outcome.struck.waited, pc, level)
+        if not outcome.told:
             raise Finding(
                 Verdict.LOST_WAKE,
                 f"one to be woken, {when}",
@@ -207,7 +229,7 @@ def _sweep_wake(subject: Subject, level: str) -> Tally:
                 diagnosis="wake-dropped",
                 pc=pc,
             )
-        _expect_alive(queue, when, pc)
+        _expect_alive(outcome, when, pc)
     return tally
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wakebench.board import Board, Ended, Ending
 from wakelab import press_checks
 from wakelab.build import MAIN_LEVEL
 from wakelab.checking import Finding, check, counted, shared_check
 from wakelab.diagnosis import explain_ending
 from wakelab.report import Verdict
-from wakelab.strikes import Tally, address, sweep_call, words
+from wakelab.strikes import Struck, Tally, address, sweep_call, words
 from wakelab.subject import Subject
 
 CALM = "future_poll"
@@ -49,30 +51,28 @@ class Timers:
 
     def __init__(self, subject: Subject, level: str = MAIN_LEVEL) -> None:
         self.board: Board = subject.board(level)
+        self.timed = level == MAIN_LEVEL
         try:
             self.board.wait_symbol(CALM)
         except Ended as ended:
             raise explain_ending(ended, "main to come to its first poll") from ended
         self.timers = address(self.board, "timers")
-        self.contexts = address(self.board, "contexts")
 
     def call(self, function: str, *arguments: int) -> int:
         """A call that returns, or a Finding."""
         try:
             return self.board.call(function, *arguments)
         except Ended as ended:
-            if ended.ending in (Ending.LOOP, Ending.STORM):
-                raise Finding(
-                    Verdict.LOOP,
-                    f"{function} and the tick to return",
-                    ended.detail,
-                    why="Somebody goes round and round: a list of timers that has become a circle"
-                    " has no end. That happens when a timer is put in twice.",
-                    hint="What becomes of the list when a timer is polled a second time?",
-                    diagnosis="listed-twice",
-                    pc=ended.pc,
-                ) from ended
-            raise explain_ending(ended, f"{function} and the tick to return") from ended
+            raise _never_returns(ended, function) from ended
+
+    def struck(self, function: str, by: str, *arguments: int) -> Iterator[Struck]:
+        """Calls of a function by one of main.c's, with a tick before each instruction."""
+        try:
+            yield from sweep_call(
+                self.board, self.board.tick, function, *arguments, by=by, timed=self.timed
+            )
+        except Ended as ended:
+            raise _never_returns(ended, function) from ended
 
     def timer(self, which: int) -> int:
         """Address of a timer."""
@@ -104,6 +104,22 @@ class Timers:
     def woken(self) -> list[int]:
         """How often each of the three was woken."""
         return words(self.board, "woken", 3)
+
+
+def _never_returns(ended: Ended, function: str) -> Finding:
+    wanted = f"{function} and the tick to return"
+    if ended.ending not in (Ending.LOOP, Ending.STORM):
+        return explain_ending(ended, wanted)
+    return Finding(
+        Verdict.LOOP,
+        wanted,
+        ended.detail,
+        why="Somebody goes round and round: a list of timers that has become a circle has no end."
+        " That happens when a timer is put in twice.",
+        hint="What becomes of the list when a timer is polled a second time?",
+        diagnosis="listed-twice",
+        pc=ended.pc,
+    )
 
 
 def _wrong(
@@ -314,25 +330,12 @@ def check_singles(subject: Subject) -> None:
 def _sweep(subject: Subject, level: str) -> Tally:
     tally = Tally()
     main = level == MAIN_LEVEL
+    test = Timers(subject, level)
     for again in (False, True) if main else (False,):
-        test = Timers(subject, level)
-        before: list[int] = []
-
-        def prepare(test: Timers = test, again: bool = again, before: list[int] = before) -> None:
-            test.cancel(0)
-            test.init(0, 1)
-            if again:
-                test.poll(0)
-            before[:] = test.woken()
-
-        for struck in sweep_call(
-            *(test.board, test.board.tick, "timer_future_poll", test.timer(0), test.contexts),
-            prepare=prepare,
-        ):
+        for struck in test.struck("timer_future_poll", "try_poll", int(again)):
             tally.count(struck)
-            test.call("let_interrupts_in")
             _expect_short(struck.waited, struck.spot.pc, level)
-            if not struck.result and test.woken() == before:
+            if not struck.result:
                 raise Finding(
                     Verdict.LOST_WAKE,
                     "POLL_READY, or a wake: the tick of the deadline came before the marked"
@@ -344,29 +347,15 @@ def _sweep(subject: Subject, level: str) -> Tally:
                     diagnosis="check-then-register",
                     pc=struck.spot.pc,
                 )
-    return _sweep_cancel(subject, level, tally) if main else tally
+    return _sweep_cancel(test, level, tally) if main else tally
 
 
-def _sweep_cancel(subject: Subject, level: str, tally: Tally) -> Tally:
-    test = Timers(subject, level)
-    before: list[int] = []
-
-    def prepare() -> None:
-        for each, ms in enumerate((1, 50, 1)):
-            test.cancel(each)
-            test.init(each, ms)
-            test.poll(each)
-        before[:] = test.woken()
-
-    for struck in sweep_call(
-        *(test.board, test.board.tick, "timer_future_cancel", test.timer(1)), prepare=prepare
-    ):
+def _sweep_cancel(test: Timers, level: str, tally: Tally) -> Tally:
+    for struck in test.struck("timer_future_cancel", "try_cancel"):
         tally.count(struck)
-        # It is the caller's memory now. Were it still in the list, this would wake its task.
-        test.board.poke(test.timer(1) + 4, words(test.board, "now_ms", 1)[0])
         test.tick()
         _expect_short(struck.waited, struck.spot.pc, level)
-        woken = [now - then for now, then in zip(test.woken(), before, strict=True)]
+        woken = test.woken()
         if woken != [1, 0, 1]:
             raise Finding(
                 Verdict.WRONG,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wakebench.board import Ended
 from wakelab import press_checks
 from wakelab.build import MAIN_LEVEL
 from wakelab.checking import Finding, check, counted, shared_check
 from wakelab.diagnosis import explain_ending
 from wakelab.report import Verdict
-from wakelab.strikes import Tally, address, sweep_call, word
+from wakelab.strikes import Struck, Tally, address, sweep_call, word
 from wakelab.subject import Subject
 
 CALM = "executor_run"
@@ -36,6 +38,7 @@ class Parts:
 
     def __init__(self, subject: Subject, kind: str, ms: int = 0, level: str = MAIN_LEVEL) -> None:
         self.board = subject.board(level)
+        self.timed = level == MAIN_LEVEL
         self.kind = kind
         try:
             self.board.wait_symbol(CALM)
@@ -53,6 +56,13 @@ class Parts:
     def _call(self, function: str, *arguments: int) -> int:
         try:
             return self.board.call(function, *arguments)
+        except Ended as ended:
+            raise explain_ending(ended, f"{function} to return") from ended
+
+    def struck(self, function: str, by: str) -> Iterator[Struck]:
+        """Calls of a function by one of main.c's, with a tick before each instruction."""
+        try:
+            yield from sweep_call(self.board, self.board.tick, function, by=by, timed=self.timed)
         except Ended as ended:
             raise explain_ending(ended, f"{function} to return") from ended
 
@@ -392,22 +402,10 @@ def check_singles(subject: Subject) -> None:
 
 
 def _sweep(subject: Subject, level: str) -> Tally:
-    test = Parts(subject, "timeout", 1, level)
-    tally, before = Tally(), 0
-
-    def prepare() -> None:
-        nonlocal before
-        test.cancel()
-        test.begin(1)
-        before = test.woken
-
-    for struck in sweep_call(
-        *(test.board, test.board.tick, "timeout_poll", test.whole, test.context), prepare=prepare
-    ):
+    test, tally = Parts(subject, "timeout", 1, level), Tally()
+    for struck in test.struck("timeout_poll", "try_timeout"):
         tally.count(struck)
-        test.tick(0)
-        test.board.call("let_interrupts_in")
-        if not struck.result and test.woken == before:
+        if not struck.result:
             raise Finding(
                 Verdict.LOST_WAKE,
                 "POLL_READY, or a wake: the tick of the deadline comes before the marked line",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wakebench.board import Ended, Ending
 from wakelab import press_checks
 from wakelab.build import MAIN_LEVEL
 from wakelab.checking import Finding, check, counted, shared_check
 from wakelab.diagnosis import Mistake, explain_ending
 from wakelab.report import Verdict
-from wakelab.strikes import Tally, address, sweep_call, word
+from wakelab.strikes import Struck, Tally, address, sweep_call, word, words
 from wakelab.subject import Subject
 
 CALM = "executor_run"
@@ -33,13 +35,13 @@ class Lab:
 
     def __init__(self, subject: Subject, level: str = MAIN_LEVEL) -> None:
         self.board = subject.board(level)
+        self.timed = level == MAIN_LEVEL
         try:
             self.board.wait_symbol(CALM)
         except Ended as ended:
             raise self._explain(ended, "main") from ended
         self.context = address(self.board, "context")
         self.receive = address(self.board, "spare_receive")
-        self.presses = address(self.board, "presses")
         self.call("begin_anew")
 
     def _explain(self, ended: Ended, function: str) -> Finding:
@@ -60,6 +62,15 @@ class Lab:
         """A call that returns, or a Finding."""
         try:
             return self.board.call(function, *arguments)
+        except Ended as ended:
+            raise self._explain(ended, function) from ended
+
+    def struck(self, function: str, by: str, *arguments: int) -> Iterator[Struck]:
+        """Calls of a function by one of main.c's, with a press before each instruction."""
+        try:
+            yield from sweep_call(
+                self.board, self.strike, function, *arguments, by=by, timed=self.timed
+            )
         except Ended as ended:
             raise self._explain(ended, function) from ended
 
@@ -224,67 +235,47 @@ def check_singles(subject: Subject) -> None:
 
 
 def _sweep(subject: Subject, level: str) -> Tally:
-    tally = Tally()
+    tally, lab = Tally(), Lab(subject, level)
     # What an optimiser may change is the order of the look and the registration.
     for there in (0, 1, SIZE) if level == MAIN_LEVEL else (0,):
-        lab = Lab(subject, level)
-
-        def prepare(lab: Lab = lab, there: int = there) -> None:
-            lab.call("begin_anew")
-            for _ in range(there):
-                lab.strike()
-                lab.call("let_interrupts_in")
-            lab.init(lab.presses)
-
-        prepare()
-        before = lab.woken
-        for struck in sweep_call(
-            *(lab.board, lab.strike, "receive_poll", lab.receive, lab.context), prepare=prepare
-        ):
+        for struck in lab.struck("receive_poll", "try_receive", there):
             tally.count(struck)
-            lab.call("let_interrupts_in")
-            pc, ready = struck.spot.pc, bool(struck.result)
-            if not ready and lab.woken == before:
-                raise Finding(
-                    Verdict.LOST_WAKE,
-                    "POLL_READY, or a wake: an item was sent before the marked instruction",
-                    "POLL_PENDING, and no wake",
-                    why="poll had looked already, and the waker was not registered yet: nobody to"
-                    " wake, and nobody looks again.",
-                    hint="Two steps of poll are in the wrong order. Which?",
-                    diagnosis=Mistake.CHECK_THEN_REGISTER,
-                    pc=pc,
-                )
-            ready = ready or lab.poll()
-            if not ready or lab.item != 1:
-                raise Finding(
-                    Verdict.WRONG,
-                    "1, the oldest item, to be received",
-                    str(lab.item) if ready else "nothing",
-                    why="The place was let go before the item in it was read, and the sender used"
-                    " it at once.",
-                    hint="In which order: read the item, move the counter?",
-                    diagnosis="frees-before-reading",
-                    pc=pc,
-                )
-            _expect_rest(lab, pc)
-            before = lab.woken
+            _judge(*words(lab.board, "tried", 4 + SIZE + 2), pc=struck.spot.pc)
     return tally
 
 
-def _expect_rest(lab: Lab, pc: int) -> None:
-    wanted = list(range(2, word(lab.board, "press_count") + 1))
-    got = []
-    for _ in range(SIZE + 1):
-        lab.init(lab.presses)
-        if not lab.poll():
-            break
-        got.append(lab.item)
-    if got != wanted:
+def _judge(ready: int, woken: int, count: int, *received: int, pc: int) -> None:
+    """What main.c's `tried` says. The last word: how many were sent."""
+    *items, sent = received
+    if not ready and not woken:
+        raise Finding(
+            Verdict.LOST_WAKE,
+            "POLL_READY, or a wake: an item was sent before the marked instruction",
+            "POLL_PENDING, and no wake",
+            why="poll had looked already, and the waker was not registered yet: nobody to wake, and"
+            " nobody looks again.",
+            hint="Two steps of poll are in the wrong order. Which?",
+            diagnosis=Mistake.CHECK_THEN_REGISTER,
+            pc=pc,
+        )
+    got = items[:count]
+    if got[:1] != [1]:
+        raise Finding(
+            Verdict.WRONG,
+            "1, the oldest item, to be received",
+            str(got[0]) if got else "nothing",
+            why="The place was let go before the item in it was read, and the sender used it at"
+            " once.",
+            hint="In which order: read the item, move the counter?",
+            diagnosis="frees-before-reading",
+            pc=pc,
+        )
+    wanted = list(range(2, sent + 1))
+    if got[1:] != wanted:
         raise Finding(
             Verdict.LOST_WAKE,
             f"{', '.join(map(str, wanted)) or 'nothing'} to be left in the channel",
-            ", ".join(map(str, got)) or "nothing",
+            ", ".join(map(str, got[1:])) or "nothing",
             why="The sender came in the middle of the receive, and one of the two undid what the"
             " other one had done: both write the same counter.",
             hint="How many writers does each counter have?",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from collections.abc import Iterator
 
 from wakebench.board import Ended, Ending
 from wakelab import press_checks
@@ -10,7 +10,7 @@ from wakelab.build import MAIN_LEVEL
 from wakelab.checking import Finding, check, counted, shared_check
 from wakelab.diagnosis import Mistake, explain_ending
 from wakelab.report import Verdict
-from wakelab.strikes import Tally, address, sweep_call, word, words
+from wakelab.strikes import Struck, Tally, address, sweep_call, word, words
 from wakelab.subject import Subject
 
 CALM = "executor_run"
@@ -42,6 +42,7 @@ class Urgent:
 
     def __init__(self, subject: Subject, level: str = MAIN_LEVEL) -> None:
         self.board = subject.board(level)
+        self.timed = level == MAIN_LEVEL
         try:
             self.board.wait_symbol(CALM)
         except Ended as ended:
@@ -55,6 +56,15 @@ class Urgent:
         except Ended as ended:
             raise _explain(ended) from ended
         return result
+
+    def struck(self, function: str, by: str, *arguments: int) -> Iterator[Struck]:
+        """Calls of a function by one of main.c's, with a press before each instruction."""
+        try:
+            yield from sweep_call(
+                self.board, self.strike, function, *arguments, by=by, timed=self.timed
+            )
+        except Ended as ended:
+            raise _explain(ended) from ended
 
     def wake(self, *which: int) -> None:
         """Wake up to four tasks, before the executor may run."""
@@ -238,26 +248,10 @@ def check_singles(subject: Subject) -> None:
 def _sweep_run(subject: Subject, level: str) -> Tally:
     """The run is called from thread context, with its interrupt held back; whether that is pending
     afterwards shows when it is let in."""
-    test = Urgent(subject, level)
-    tally, polls = Tally(), 0
-    executor = address(test.board, "urgent")
-
-    def prepare() -> None:
-        test.call("let_urgent", 1)
-        test.call("let_urgent", 0)
-        test.wake(0)
-
-    def strike() -> None:
-        nonlocal polls
-        polls = test.polls()[0]
-        test.strike()
-
-    for struck in sweep_call(
-        test.board, strike, "interrupt_executor_run", executor, prepare=prepare
-    ):
+    tally = Tally()
+    for struck in Urgent(subject, level).struck("interrupt_executor_run", "try_run"):
         tally.count(struck)
-        test.call("let_urgent", 1)
-        if test.polls()[0] <= polls:
+        if not struck.result:
             raise Finding(
                 Verdict.LOST_WAKE,
                 "a poll that begins after the wake, which comes before the marked instruction",
@@ -288,26 +282,14 @@ def check_pair(subject: Subject) -> None:
 
 
 def _sweep_pair(subject: Subject, level: str) -> Tally:
-    tally = Tally()
-    for function in ("shared_pair_load", "shared_pair_store"):
-        test = Urgent(subject, level)
-        room = address(test.board, "pair_seen")
-        loads = function == "shared_pair_load"
-
-        numbers = count(0x1234_5678)
-
-        def prepare(test: Urgent = test, room: int = room, numbers: count[int] = numbers) -> None:
-            number = next(numbers)  # another one each time, or half a store would change nothing
-            test.board.poke(room, number)
-            test.board.poke(room + 4, ~number & 0xFFFF_FFFF)
-
-        test.call("share_while_masked")
-        for struck in sweep_call(test.board, test.strike, function, room, prepare=prepare):
+    tally, test = Tally(), Urgent(subject, level)
+    test.call("share_while_masked")
+    for function, by in (("shared_pair_load", "try_load"), ("shared_pair_store", "try_store")):
+        loads = by == "try_load"
+        for struck in test.struck(function, by, *([] if loads else [0x1234_5678])):
             tally.count(struck)
             pc = struck.spot.pc
             _expect_whole_at_press(test, pc)
-            if not loads:
-                test.call("shared_pair_load", room)
             first, second = words(test.board, "pair_seen", 2)
             if second != ~first & 0xFFFF_FFFF:
                 raise Finding(
