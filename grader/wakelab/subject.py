@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from wakebench.board import Board, Points
+from wakebench.board import Board, Ended, Points
 from wakebench.explore import explore
 from wakebench.footprint import Exploration
 from wakebench.image import Image
@@ -26,6 +27,15 @@ LONGEST_STORY = 28
 
 
 _Lent = TypeVar("_Lent", bound=AbstractContextManager[object])
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What was done on a board, and how it ended; see Subject.after."""
+
+    what: str
+    trace: Trace
+    ended: Ended | None
 
 
 class Subject:
@@ -64,6 +74,7 @@ class Subject:
         self._traces: list[Trace] = []
         self._lent: dict[str, Any] = {}
         self._remark: dict[str, Any] = {}
+        self._once: _Run | None = None
         try:
             self._start_machine()
         except BaseException:
@@ -87,6 +98,7 @@ class Subject:
         self._counting = True
         self._lent.clear()
         self._traces.clear()
+        self._once = None
         self._start_machine()
 
     def whole_build(self) -> BuildResult:
@@ -127,6 +139,22 @@ class Subject:
         self._traces.append(self._board.trace)
         self._latest = self._board
         return self._board
+
+    def after(self, what: str, run: Callable[[Board], None]) -> tuple[Board, Ended | None]:
+        """The main level's board when `run` was done with it, and how that ended. Where the check
+        before this one has asked for the same, by name, and nobody for a board since, it is that
+        one's: what is done again goes the same way."""
+        if self._once and self._latest and self._latest.trace is self._once.trace:
+            if self._once.what == what:
+                self._traces.append(self._once.trace)
+                return self._latest, self._once.ended
+        board, ended = self.board(), None
+        try:
+            run(board)
+        except Ended as end:
+            ended = end
+        self._once = _Run(what, board.trace, ended)
+        return board, ended
 
     def _new_board(self, level: str) -> Board:
         image, before = self.image(level), self._board

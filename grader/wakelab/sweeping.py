@@ -377,7 +377,8 @@ def _anonymous(found: Sequence[Placement]) -> list[Placement]:
 
 def main_search(subject: Subject) -> AbstractContextManager[Search]:
     """The search at the main level, which several checks go on with. Raises SweepError."""
-    return subject.lent("search", lambda: Search(subject, MAIN_LEVEL, 1))
+    presses = 2 if {"pairs", "triples"} & set(subject.modes) else 1
+    return subject.lent("search", lambda: Search(subject, MAIN_LEVEL, 1, presses=presses))
 
 
 def singles_at(subject: Subject, level: str) -> Swept:

@@ -163,9 +163,11 @@ __attribute__((noinline)) void try_load(void)
     shared_pair_load(&pair_seen);
 }
 
-/* And load what is stored then. */
-__attribute__((noinline)) void try_store(uint32_t number)
+/* Another number each time, or half a store would change nothing. And load what is stored then. */
+__attribute__((noinline)) void try_store(void)
 {
+    static uint32_t number = 0x12345678;
+    number++;
     const struct pair pair = {number, ~number};
     from_here();
     shared_pair_store(&pair);
@@ -181,7 +183,7 @@ static void set_up(void)
     nvic_enable(GPIOF_IRQn);
     (void)share_while_masked();
     try_load();
-    try_store(1);
+    try_store();
     wake_spares(9, 9, 9, 9);
     let_interrupts_in();
     for (uint32_t each = 0; each < 3; each++) {

@@ -208,8 +208,7 @@ def check_levels(subject: Subject) -> None:
         if level == MAIN_LEVEL:
             continue
         test = Presses(subject, level)
-        for spot in spots(test.board, "presses_take", test.room):
-            call_struck(test.board, spot, test.press, "presses_take", test.room)
+        for struck in sweep_call(test.board, test.press, "presses_take", test.room, timed=False):
             _, last = test.count()
             torn = last != test.taken
             test.take()
@@ -223,7 +222,7 @@ def check_levels(subject: Subject) -> None:
                     " writes, unless it is told that somebody else looks.",
                     hint="Which of your variables does the handler see? What tells the compiler?",
                     diagnosis="one-level",
-                    pc=spot.pc,
+                    pc=struck.spot.pc,
                 )
 
 

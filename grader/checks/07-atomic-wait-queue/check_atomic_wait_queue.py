@@ -153,7 +153,8 @@ def _sweep(queue: Queue, function: str, by: str, before: int, level: str) -> Ite
 def _sweep_register(subject: Subject, level: str) -> Tally:
     tally = Tally()
     queue = Queue(subject, PREFIX, level)
-    for before in (1, 0, 2) if level == MAIN_LEVEL else (1, 2):
+    # What an optimiser may change is how one waker takes the place of another.
+    for before in (1, 0, 2) if level == MAIN_LEVEL else (1,):
         for outcome in _sweep(queue, REGISTER, "try_register", before, level):
             tally.count(outcome.struck)
             _judge_register(before, outcome, level)

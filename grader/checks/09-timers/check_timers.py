@@ -55,7 +55,8 @@ class Timers:
         try:
             self.board.wait_symbol(CALM)
         except Ended as ended:
-            raise explain_ending(ended, "main to come to its first poll") from ended
+            raise _never_returns(ended, "main to come to its first poll") from ended
+        self.board.trace_no_more()
         self.timers = address(self.board, "timers")
 
     def call(self, function: str, *arguments: int) -> int:
@@ -63,7 +64,7 @@ class Timers:
         try:
             return self.board.call(function, *arguments)
         except Ended as ended:
-            raise _never_returns(ended, function) from ended
+            raise _never_returns(ended, f"{function} and the tick to return") from ended
 
     def struck(self, function: str, by: str, *arguments: int) -> Iterator[Struck]:
         """Calls of a function by one of main.c's, with a tick before each instruction."""
@@ -72,7 +73,7 @@ class Timers:
                 self.board, self.board.tick, function, *arguments, by=by, timed=self.timed
             )
         except Ended as ended:
-            raise _never_returns(ended, function) from ended
+            raise _never_returns(ended, f"{function} and the tick to return") from ended
 
     def timer(self, which: int) -> int:
         """Address of a timer."""
@@ -106,8 +107,7 @@ class Timers:
         return words(self.board, "woken", 3)
 
 
-def _never_returns(ended: Ended, function: str) -> Finding:
-    wanted = f"{function} and the tick to return"
+def _never_returns(ended: Ended, wanted: str) -> Finding:
     if ended.ending not in (Ending.LOOP, Ending.STORM):
         return explain_ending(ended, wanted)
     return Finding(
@@ -390,6 +390,7 @@ class Bouncing:
 
     def __init__(self, subject: Subject, level: str = MAIN_LEVEL) -> None:
         self.board = subject.board(level)
+        self.board.trace_no_more()
         self.wait(3)
 
     def wait(self, ms: int) -> None:

@@ -44,6 +44,7 @@ class Parts:
             self.board.wait_symbol(CALM)
         except Ended as ended:
             raise explain_ending(ended, "main to come to executor_run") from ended
+        self.board.trace_no_more()
         self.whole = address(self.board, f"spare_{kind}")
         self.context = address(self.board, "context")
         self.poller = {"select": "select2", "join": "join2", "timeout": "timeout"}[kind]

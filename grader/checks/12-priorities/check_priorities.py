@@ -286,7 +286,7 @@ def _sweep_pair(subject: Subject, level: str) -> Tally:
     test.call("share_while_masked")
     for function, by in (("shared_pair_load", "try_load"), ("shared_pair_store", "try_store")):
         loads = by == "try_load"
-        for struck in test.struck(function, by, *([] if loads else [0x1234_5678])):
+        for struck in test.struck(function, by):
             tally.count(struck)
             pc = struck.spot.pc
             _expect_whole_at_press(test, pc)
