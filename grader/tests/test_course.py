@@ -80,6 +80,15 @@ def test_its_readme_has_all_that_a_reader_wants(lab: Lab) -> None:
 
 
 @each_lab
+def test_it_names_what_is_swept(lab: Lab) -> None:
+    """A window of a run, or calls of functions that its headers have."""
+    assert (lab.sweep is None) == bool(lab.swept_calls)
+    folders = (lab.directory, ROOT / "lab" / "async")
+    headers = "".join(path.read_text("utf-8") for each in folders for path in each.glob("*.h"))
+    assert [name for name in lab.swept_calls if f"{name}(" not in headers] == []
+
+
+@each_lab
 def test_its_hints_get_stronger_and_the_first_has_no_code(lab: Lab) -> None:
     texts = [path.read_text("utf-8") for path in hint_files(lab)]
     assert len(texts) == 3
@@ -197,6 +206,18 @@ def test_the_command_shows_the_course_in_80_columns() -> None:
     assert all(len(line) <= 80 for line in told.stdout.splitlines())
     assert [line[3:5] for line in told.stdout.splitlines()[1:13]] == NUMBERS
     assert "\x1b" not in told.stdout
+
+
+def test_who_asks_for_a_sweep_of_calls_is_told_where_it_is() -> None:
+    command = [sys.executable, "-m", "wakelab", "sweep", "--lab", "07"]
+    told = subprocess.run(
+        [*command, str(ROOT / "solution/07-atomic-wait-queue")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.returncode == 2
+    assert "calls of atomic_waker_register and atomic_waker_wake: make grade LAB=07" in told.stderr
 
 
 # -- one's own parts -------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ _KEYS = (
     "trace",
     "press",
     "sweep",
+    "swept_calls",
     "points",
     "hidden",
     "short_course",
@@ -65,7 +66,8 @@ class Lab:
     files      names of the files handed in, in the order of lab.toml
     builds_on  numbers of the labs whose references are linked in
     trace      role ("poll", "wake", "register") to the name of the C function that plays it
-    sweep      what of it is swept, None for labs without a sweep
+    sweep      what of a run is swept, None for labs without such a window
+    swept_calls  functions that are swept, a call at a time, by the checks (see strikes)
     press      {"button": …, "line": …} for labs where one press prints one line, else None
     directory  the exercise, absolute
     reference  the folder of its solution, absolute (may be absent in a student's checkout)
@@ -83,6 +85,7 @@ class Lab:
     directory: Path
     reference: Path
     sweep: SweepPlan | None = None
+    swept_calls: tuple[str, ...] = ()
     points: PointsPlan = NO_CHANGES
     short: bool = False
 
@@ -203,6 +206,7 @@ def _read_lab(root: Path, folder: Path) -> Lab:
         directory=folder,
         reference=root / "solution" / folder.name,
         sweep=reader.sweep(),
+        swept_calls=reader.names("swept_calls", _IDENTIFIER, "a C function", required=False),
         points=read_plan(table, str(path)),
         short=reader.flag("short_course"),
     )

@@ -25,7 +25,7 @@ from wakebench.sweep import (
     ranked,
 )
 from wakelab.build import MAIN_LEVEL
-from wakelab.labs import checkout_root
+from wakelab.labs import Lab, checkout_root
 from wakelab.schedule import Schedule
 from wakelab.subject import Subject
 
@@ -99,7 +99,7 @@ class Search:
         """presses: how many are explored beforehand; with 1 only singles can be searched."""
         plan = subject.lab.sweep
         if plan is None:
-            raise SweepError("the lab declares no window to sweep")
+            raise SweepError(_without_window(subject.lab))
         start = subject.image(level).symbol(plan.window)
         if start is None:
             raise SweepError(f"the program has no function {plan.window}")
@@ -373,6 +373,16 @@ def _failing(results: Sequence[_Tried]) -> list[tuple[Place, ...]]:
 def _anonymous(found: Sequence[Placement]) -> list[Placement]:
     """Without what struck."""
     return [replace(p, place=replace(p.place, interrupt="")) for p in found]
+
+
+def _without_window(lab: Lab) -> str:
+    """Why there is nothing to search, and where what there is has been searched."""
+    if not lab.swept_calls:
+        return f"lab {lab.number} has neither a window nor calls to sweep"
+    return (
+        f"lab {lab.number} has no window of a run to sweep. Its checks sweep calls of"
+        f" {' and '.join(lab.swept_calls)}: make grade LAB={lab.number}"
+    )
 
 
 def main_search(subject: Subject) -> AbstractContextManager[Search]:
