@@ -23,6 +23,9 @@ from wakelab.report import Report, read_report
 ROOT = checkout_root()
 LAB = load_lab(ROOT, "08")
 ATTACKS = {attack.name: attack for attack in load_attacks(ROOT / "grader/corpus/attacks")}
+ENVIRONMENT = {**os.environ, "PYTHONUTF8": "1"}
+"""Copied here: gradings begin in threads, while pytest changes it for each test."""
+
 WORKERS = 2
 HOST_LIMIT_S = 200.0
 """Protects the host only."""
@@ -81,7 +84,7 @@ def try_out(submission: Path, place: Path) -> Tried:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONUTF8": "1", "TMPDIR": str(temporary)},
+        env={**ENVIRONMENT, "TMPDIR": str(temporary)},
         timeout=HOST_LIMIT_S,
         start_new_session=True,
     )

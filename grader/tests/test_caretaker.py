@@ -20,7 +20,7 @@ import pytest
 from test_attacks import KEEPER
 from test_stages import ENDLESS, assemblers, below, children, name, until
 
-from wakebench.machine import _folder_for_sockets
+from wakebench.machine import folder_for_sockets
 from wakelab.caretaker import OwnFolder, put_away, temporary_files_of_all
 from wakelab.child import Child
 from wakelab.cli import INTERRUPTED, main
@@ -154,7 +154,7 @@ OWNER = """
 import shutil, sys
 from dataclasses import replace
 from pathlib import Path
-from wakebench.machine import _folder_for_sockets
+from wakebench.machine import folder_for_sockets
 from wakelab.caretaker import OwnFolder
 from wakelab.sandbox import Bubblewrap, SandboxRunner
 from wakelab.toolchain import Limits
@@ -227,7 +227,7 @@ def test_every_tool_is_known_by_our_folder(temporary: Path) -> None:
 
 HOLDER = """
 import os, subprocess, sys, tempfile
-from wakebench.machine import _folder_for_sockets
+from wakebench.machine import folder_for_sockets
 from wakelab.caretaker import OwnFolder
 folder = OwnFolder()
 os.makedirs(tempfile.mkdtemp() + "/deep/er")
@@ -286,13 +286,13 @@ def test_what_lies_elsewhere_for_its_long_name_is_put_away(
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
     with OwnFolder() as own:
-        here = _folder_for_sockets()
+        here = folder_for_sockets()
         pattern = f"wakebench-{own.path.name}*"
         assert [str(each) for each in Path("/tmp").glob(pattern)] == [here.name]
         here._finalizer.detach()  # type: ignore[attr-defined]  (as if this process were killed)
 
         def work(connection: Connection) -> None:
-            there = _folder_for_sockets()
+            there = folder_for_sockets()
             there._finalizer.detach()  # type: ignore[attr-defined]
             connection.send("made")
 

@@ -34,6 +34,9 @@ RIGHT = [case for case in CASES if not case.wrong]
 AT_LEAST_WRONG, AT_LEAST_RIGHT, MISTAKES_OF_A_LAB = 60, 25, 5
 MISTAKES = ROOT / "docs" / "instructors" / "mistakes.md"
 
+ENVIRONMENT = {**os.environ, "PYTHONUTF8": "1"}
+"""Copied here: the gradings begin in threads, while pytest changes it for each test."""
+
 WORKERS = 2
 HOST_LIMIT_S = 120.0
 """Protects the host only; a grading takes a second or two."""
@@ -89,7 +92,7 @@ def grade(lab: Lab, submission: Path, out: Path) -> Graded:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONUTF8": "1"},
+        env=ENVIRONMENT,
         text=True,
         encoding="utf-8",
         start_new_session=True,

@@ -10,15 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from firmwares import Bench
-from lab08 import MUTANTS, POLL, RIGHT, Changes, build
+from firmwares import Bench, Build
+from lab08 import MUTANTS, POLL, RIGHT, Changes
+from lab08 import build as build_lab08
 
 from wakebench import core
 from wakebench.board import Board, Ended, Ending, Points
 from wakebench.decode import Decoder, Masks
+from wakebench.errors import Suspected
 from wakebench.explore import explore
 from wakebench.line import Line, line_of, wire_of
-from wakebench.machine import Machine, Qemu
+from wakebench.machine import Machine, Qemu, Wiring
 from wakebench.probe import Registers
 
 SELECT = wire_of("SELECT")
@@ -67,7 +69,7 @@ VARIANTS: dict[str, Changes] = {
 def board(tmp_path: Path, qemu: Qemu, request: pytest.FixtureRequest) -> Iterator[Board]:
     """Lab 08's reference, or a variant, at a level."""
     name, level = request.param
-    image = build(tmp_path / "lab08", level, VARIANTS[name])
+    image = build_lab08(tmp_path / "lab08", level, VARIANTS[name])
     with Machine(image.path, qemu) as machine:
         yield Board(machine, image, Points({"poll": POLL}))
 
@@ -128,7 +130,7 @@ def test_what_a_press_does_is_computed_as_the_machine_does_it(bench: Bench) -> N
 
 def test_each_record_begins_at_the_beginning_of_its_file(tmp_path: Path, qemu: Qemu) -> None:
     """A file that grew with every record would come to an end, or hold the wrong one."""
-    image = build(tmp_path / "lab08", "Og", {})
+    image = build_lab08(tmp_path / "lab08", "Og", {})
     with Machine(image.path, qemu) as machine:
         board = Board(machine, image, Points({}))
         records, sizes = [], []
@@ -145,6 +147,40 @@ def test_a_host_that_is_slow_changes_no_record(
     calm = recorded(board)
     monkeypatch.setattr(core, "PATIENCE_S", 1e-6)  # every run is suspected, and done again
     assert recorded(board) == calm
+
+
+@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("at", ["0x40000008", "0x40025400"])  # of the watchdog, of port F
+@pytest.mark.parametrize("patience", [1e-4, 1e-6])
+def test_nor_where_nobody_counts_or_the_watchdog_is_not_the_benchs_own(
+    *,
+    build: Build,
+    one_qemu: Qemu,
+    monkeypatch: pytest.MonkeyPatch,
+    counts: bool,
+    at: str,
+    patience: float,
+) -> None:
+    """It is written with every press. Where nothing can be said there is another machine."""
+    image = build("slow_to_sleep", AT=at)
+    with Machine(image.path, one_qemu, Wiring(counts=counts)) as machine:
+        board = Board(machine, image, Points({}))
+
+        def record() -> list[Registers]:
+            board.reset()
+            board.wait_asleep()
+            board.press("SELECT")
+            with board.recording() as lines:
+                board.wait_asleep()
+            return lines
+
+        calm = record()
+        monkeypatch.setattr(core, "PATIENCE_S", patience)
+        for _ in range(10):
+            try:
+                assert record() == calm
+            except Suspected:
+                assert not counts
 
 
 def test_a_run_that_ends_is_recorded_to_its_last_stop(bench: Bench) -> None:

@@ -54,6 +54,13 @@ time that even such a host had not spent the budget needs no second look."""
 LAST_RESORT_S = 30.0
 """Protects the host only."""
 
+IDLE = 20
+"""So often, PATIENCE_S apart, must the core have executed nothing to be taken for one that sleeps
+where the bench cannot see it, if there is no better way to tell."""
+
+RECORDED = 300_000
+"""Instructions in a record without a sign after which a run is suspected: 70 MB of QEMU's log."""
+
 # Watchdog timer 0 and system control (LM3S6965 data sheet, "Watchdog Timer" and "System Control").
 WDT = 0x4000_0000
 WDT_LOAD, WDT_CTL, WDT_ICR, WDT_RIS = WDT, WDT + 0x8, WDT + 0xC, WDT + 0x10
@@ -382,19 +389,20 @@ class Core:
 
     def _interrupt_or_wait(self) -> Stop:
         """Patience is at its end: stop the core; or let it go on, where it has not executed its
-        budget yet and the host is just slow."""
-        executed = 0
+        budget yet and the host is just slow. A record is a count, too."""
+        executed, most = 0, RECORDED if self._recorder.on else self._budget.instructions
         while True:
             stop = self._probe.interrupt()
-            if stop.why is not Why.INTERRUPTED or self._recorder.on:
+            if stop.why is not Why.INTERRUPTED or self._recorder.is_full():
                 return stop
-            if not self._machine.can_count:
+            if not (self._recorder.on or self._machine.can_count):
                 raise Suspected
-            before, executed = executed, self._executed()
+            before = executed
+            executed = self._recorder.count() if self._recorder.on else self._executed()
             # One that executes nothing at all sleeps where the bench cannot see it.
-            if not before < executed <= self._budget.instructions:
+            if not before < executed <= most:
                 return stop
-            after = self._probe.run(PATIENCE_S)
+            after = self._run()
             if after is not None:
                 return after
 
@@ -431,8 +439,8 @@ class Core:
         self._arm_watchdog()
         with self.guarding((WATCHDOG_TIMER,)):
             stop = self._run_patiently()
-        if stop.watched == WATCHDOG_TIMER.start:  # it would be fed for ever
-            return Stop(Why.WATCHDOG, stop.reply)
+        if stop.watched == WATCHDOG_TIMER.start:  # which it might feed for ever
+            return self._convict_by_count()
         if stop.why is Why.BREAK and self._counted_down():
             self._qtest.write_word(WDT_ICR, 1)
             self._execute(BX_LR)  # back to where the NMI came, as if it had not
@@ -442,8 +450,31 @@ class Core:
             self._replay()
             self._recorder.go_on()
             stop = self._run_patiently()
-            if stop.why is Why.BREAK:
+            if stop.why is Why.BREAK and self._machine.can_count:
                 self._take_count_down()
+        return stop
+
+    def _convict_by_count(self) -> Stop:
+        """The same for who touches the watchdog: the machine's own count tells."""
+        if not self._machine.can_count:
+            raise Suspected
+        self._replay()
+        self._recorder.go_on()
+        begin = self._machine.executed()
+        executed, idle = 0, 0
+        stop = self._probe.run(PATIENCE_S)
+        while stop is None or stop.why is Why.INTERRUPTED:
+            if stop is None:
+                stop = self._probe.interrupt()
+                continue
+            before, executed = executed, self._machine.executed() - begin
+            idle = idle + 1 if executed == before else 0
+            if executed > self._budget.instructions or idle == IDLE:
+                self._recorder.pause()
+                return Stop(Why.WATCHDOG, stop.reply)
+            stop = self._probe.run(PATIENCE_S)
+        if stop.why is Why.BREAK:
+            self._take_count_down()
         return stop
 
     def _run_patiently(self) -> Stop:
