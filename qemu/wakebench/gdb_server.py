@@ -58,6 +58,8 @@ class GdbServer:
         self._breakpoints: set[int] = set()
         self._told = 0
         self._only_asleep = False
+        self._ctrl_c = False
+        """There was one while the core stood."""
         self.later: Later | None = None
         self._buffer = b""
         self._connection: socket.socket | None = None
@@ -83,11 +85,13 @@ class GdbServer:
     # -- packets ---------------------------------------------------------------------------------
 
     def _receive(self) -> Packet | None:
-        """The next packet; None when GDB has hung up. A Ctrl-C with nothing to stop is no news."""
+        """The next packet; None when GDB has hung up. A Ctrl-C with nothing to stop is for the next
+        time that the core is let go (GDB manual, appendix E, "Interrupts")."""
         while True:
             start = self._buffer.find(b"$")
             end = self._buffer.find(b"#", start)
             if start >= 0 and end >= 0 and len(self._buffer) >= end + 3:
+                self._ctrl_c |= b"\x03" in self._buffer[:start]
                 payload = self._buffer[start + 1 : end]
                 self._buffer = self._buffer[end + 3 :]
                 self._write(b"+")
@@ -221,7 +225,7 @@ class GdbServer:
             answer = self._ended(ended)
         except BenchError as problem:
             answer = self._broken(problem)
-        self._only_asleep = False
+        self._only_asleep = self._ctrl_c = False
         self._tell_console()
         return answer
 
@@ -258,7 +262,7 @@ class GdbServer:
         """Wait for it, if it has not come together with what let the core go; also the end of the
         connection interrupts."""
         assert self._connection is not None
-        if b"\x03" not in self._buffer:
+        if not self._ctrl_c and b"\x03" not in self._buffer:
             ready, _, _ = select.select([self._connection], [], [], seconds)
             if not ready:
                 return False
@@ -266,7 +270,7 @@ class GdbServer:
                 raise ConnectionResetError
         before, found, after = self._buffer.partition(b"\x03")
         self._buffer = before + after
-        return bool(found)
+        return bool(found) or self._ctrl_c
 
     def _tell_console(self) -> None:
         trace = self.board.trace
