@@ -4,8 +4,10 @@ one that the front door and the grader take."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -125,3 +127,90 @@ def test_the_site_is_readable_in_a_browser(site: Path, browser: Browser) -> None
         assert "The first edge" in page.title()
     finally:
         page.close()
+
+
+# -- run, and not only taken -----------------------------------------------------------------------
+
+RUN_ELSEWHERE = {
+    *("run", "watch", "debug"),  # wait for a person: test_byhand*, test_watch, test_debugger
+    *(NOT_THE_GRADERS - {"help"}),
+}
+CLUSTER = "SCHEDULER="  # test_class_cluster
+WANTS_MORE = {
+    "make class",
+    "make class SUBMISSIONS=folder-or-archive LAB=08 OUT=folder POINTS=file JOBS=4",
+    "make new-lab",
+    "make replay",
+    "make replay ID=x",
+    "make replay ID=08-Og-9fc.1",
+    "make verify",
+}
+"""What ends with a sentence, because it is not told enough, or of what is not there."""
+
+
+SCRIPT = """\
+wakelab: 1
+name: "a press"
+steps:
+  - wait: asleep
+  - press: SELECT
+  - wait: asleep
+"""
+
+
+def _runs() -> list[str]:
+    """The commands to be run, in an order in which one finds what another has made: the new lab
+    first, then gradings before reports. One of those that differ only by LAB=08, which is meant
+    where nothing is said."""
+    found: dict[str, str] = {}
+    for command in COMMANDS:
+        for sign, word in PLACEHOLDERS.items():
+            command = command.replace(sign, word)
+        if command.split()[1] not in RUN_ELSEWHERE and CLUSTER not in command:
+            found.setdefault(command.replace(" LAB=08", ""), command)
+    return sorted(found.values(), key=lambda command: "NAME=" not in command)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout of its own, with lab 08 done, and the files that the documents speak of."""
+    place = tmp_path_factory.mktemp("checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, place / name)
+    (place / ".venv").symlink_to((ROOT / ".venv").resolve())
+    done = place / "solution/08-button-future"
+    for folder in ("lab/08-button-future", "folder", "My Files/lab 8", "class/Ada", "class/Bob"):
+        shutil.copytree(done, place / folder, dirs_exist_ok=True)
+    shutil.make_archive(str(place / "export"), "zip", place / "class")
+    (place / "points.toml").write_text("[points]\nsingles = 20\n")
+    for name in ("my.yaml", "file"):
+        (place / name).write_text(SCRIPT, encoding="utf-8")
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", _runs())
+def test_every_command_runs(command: str, checkout: Path) -> None:
+    report = checkout / "build/reports/08/report.json"
+    if "report.json" in command and report.is_file():
+        shutil.copy(report, checkout / "report.json")
+    paths = os.pathsep.join(str(checkout / part) for part in ("qemu", "grader"))
+    done = subprocess.run(
+        shlex.split(command),
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": paths, "PYTHONUTF8": "1", "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said and "a defect of wakelab" not in said
+    # Make's own last line has the exit code: 1 is a verdict, 2 that something is missing.
+    ended = re.search(r"Error (\d+)$", done.stderr.strip())
+    code = int(ended[1]) if ended else done.returncode
+    assert code in ((2,) if command in WANTS_MORE else (0, 1)), said
