@@ -26,6 +26,7 @@ from wakelab.bench import bench, table_of
 from wakelab.benchmarks import (
     classes,
     confined,
+    course,
     determinism,
     grading,
     page,
@@ -44,7 +45,7 @@ from wakelab.classes.job import Job
 from wakelab.classes.pool import LocalPool
 from wakelab.confinement import NoSandbox
 from wakelab.errors import InfraError
-from wakelab.labs import checkout_root, load_lab
+from wakelab.labs import Lab, checkout_root, load_lab
 from wakelab.points import NO_CHANGES
 from wakelab.submission import unreadable
 
@@ -147,6 +148,23 @@ def test_the_parts_of_a_grading_are_in_order_and_the_whole_of_it(tmp_path: Path)
     rows = grading.grading_rows(grading.Grading(0.5, parts), LAB)
     assert rows[0].ratio == 0.5
     assert sum(int(row.shown.split()[-2]) for row in rows[1:]) == pytest.approx(100, abs=4)
+
+
+def test_the_labs_of_the_course_are_measured_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    gradings: list[str] = []
+
+    def timed(root: Path, lab: Lab, out: Path, module: list[str]) -> float:
+        gradings.append(lab.number)
+        return 9.0 if len(gradings) % (course.WARM_UP + course.RUNS) == 1 else int(lab.number) / 10
+
+    monkeypatch.setattr(course, "timed", timed)
+    steps: list[None] = []
+    taken = course.measure_course(ROOT, lambda: steps.append(None))
+    assert len(gradings) == len(steps) == course.count_steps(ROOT)
+    whole, slowest, *each = course.course_rows(taken)
+    assert whole.value == pytest.approx(7.8) and whole.verdict == "ok"
+    assert (slowest.what, slowest.verdict) == ("the slowest of them, lab 12", "not")
+    assert [row.what for row in each] == [f"  lab {number:02}" for number in range(1, 13)]
 
 
 def test_a_grading_that_fails_says_how_to_look_at_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from wakelab.benchmarks import (
     classes,
     confined,
+    course,
     determinism,
     grading,
     page,
@@ -52,6 +53,8 @@ def _measure(reference: Reference, console: Console, quick: bool) -> list[Row]:
     with _progress(console) as progress:
         step = _task(progress, "grading", grading.STEPS)
         rows += grading.grading_rows(grading.measure_grading(reference.root, LAB, step), LAB)
+        step = _task(progress, "each lab", course.count_steps(reference.root))
+        rows += course.course_rows(course.measure_course(reference.root, step))
         step = _task(progress, "save to verdict", watching.STEPS)
         rows += watching.watching_rows(watching.measure_watching(reference.root, LAB, step), LAB)
         step = _task(progress, "the board in the browser", page.STEPS)
