@@ -174,7 +174,7 @@ setup:
 ## All tests: the C core on the host and on the board, the bench, the grader
 test: $(READY) .venv/ready-tests qemu10
 	@$(MAKE) --silent --no-print-directory -C lab/async/tests all
-	@$(PY) -m pytest --numprocesses 2 --dist loadfile
+	@$(PY) -m pytest --numprocesses 3 --dist loadfile
 
 ## Lint, format and types of the Python; the C without a warning from -O0 to -Os
 check: $(READY)
