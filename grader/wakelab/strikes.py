@@ -18,7 +18,7 @@ from wakebench.probe import Registers
 from wakebench.trace import Kind
 
 MARK = "from_here"
-"""A function of main.c that does nothing: the next call is the one to be interrupted."""
+"""A function of for_checks.h that does nothing: the next call is the one to be interrupted."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 #include "button.h"
 #include "console.h"
+#include "for_checks.h"
 #include "interrupts.h"
 #include "two_presses.h"
 
@@ -14,12 +15,6 @@ void GPIOF_IRQHandler(void)
 {
     GPIOF->ICR = 1u << 1;
     atomic_fetch_add_explicit(&presses, 1, memory_order_relaxed);
-}
-
-/* Does nothing, for long enough that a pending interrupt comes. For the checks. */
-__attribute__((noinline)) void let_interrupts_in(void)
-{
-    __asm__ volatile("nop\n\tnop");
 }
 
 __attribute__((noinline)) bool press_take(void)

@@ -2,6 +2,7 @@
 
 #include "button.h"
 #include "console.h"
+#include "for_checks.h"
 #include "interrupts.h"
 #include "atomic_waker.h"
 
@@ -68,20 +69,9 @@ __attribute__((noinline)) void begin_anew(void)
     told_count = 0;
 }
 
-/* Does nothing, for long enough that a pending interrupt comes. */
-__attribute__((noinline)) void let_interrupts_in(void)
-{
-    __asm__ volatile("nop\n\tnop");
-}
-
 /* For the sweeps. How much the queue had told when the call had returned; and after each of three more: a wake, a register
  * by one, a wake. */
 uint32_t told_then[4];
-
-__attribute__((noinline)) void from_here(void)
-{
-    __asm__ volatile("");
-}
 
 static void use_on(void)
 {

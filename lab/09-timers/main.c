@@ -2,6 +2,7 @@
 
 #include "console.h"
 #include "executor.h"
+#include "for_checks.h"
 #include "interrupts.h"
 #include "led.h"
 #include "steady_press.h"
@@ -67,23 +68,12 @@ static const struct waker_vtable noting = {.wake = wake_and_note};
 const struct waker wakers[3] = {{&noting, &woken[0]}, {&noting, &woken[1]}, {&noting, &woken[2]}};
 struct context contexts[3] = {{&wakers[0]}, {&wakers[1]}, {&wakers[2]}};
 
-__attribute__((noinline)) void let_interrupts_in(void)
-{
-    __asm__ volatile("nop\n\tnop");
-}
-
 /* With the waker on the stack, which is gone when this returns. */
 __attribute__((noinline)) poll_t poll_timer(uint32_t which, uint32_t for_whom)
 {
     const struct waker waker = wakers[for_whom];
     struct context cx = {.waker = &waker};
     return timer_future_poll(&timers[which].future, &cx);
-}
-
-/* For the sweeps. */
-__attribute__((noinline)) void from_here(void)
-{
-    __asm__ volatile("");
 }
 
 static void begin_timer(uint32_t which, uint32_t ms)

@@ -4,6 +4,7 @@
 #include "combinators.h"
 #include "console.h"
 #include "executor.h"
+#include "for_checks.h"
 
 /* An abandoned button future loses no press (button_future.h): nothing is left to cancel. */
 static void press_cancel(struct future *self)
@@ -104,17 +105,6 @@ __attribute__((noinline)) void begin_timeout(uint32_t ms)
 {
     begin_select();
     timeout_init(&spare_timeout, (struct cancellable){&children[0].future, child_cancel}, ms);
-}
-
-__attribute__((noinline)) void let_interrupts_in(void)
-{
-    __asm__ volatile("nop\n\tnop");
-}
-
-/* For the sweeps. */
-__attribute__((noinline)) void from_here(void)
-{
-    __asm__ volatile("");
 }
 
 /* A time-out of 1 ms is polled: its answer; and 2 if it was woken. */

@@ -4,6 +4,7 @@
 #include "button.h"
 #include "console.h"
 #include "executor.h"
+#include "for_checks.h"
 #include "interrupts.h"
 #include "led.h"
 
@@ -88,11 +89,6 @@ static const struct waker_vtable counting = {.wake = wake_and_count};
 const struct waker waker = {&counting, &woken};
 struct context context = {.waker = &waker};
 
-__attribute__((noinline)) void let_interrupts_in(void)
-{
-    __asm__ volatile("nop\n\tnop");
-}
-
 /* Empty channels, and the next press sends 1. */
 __attribute__((noinline)) void begin_anew(void)
 {
@@ -100,12 +96,6 @@ __attribute__((noinline)) void begin_anew(void)
     spare_channels[0] = (struct channel){0};
     spare_channels[1] = (struct channel){0};
     press_count = 0;
-}
-
-/* For the sweeps. */
-__attribute__((noinline)) void from_here(void)
-{
-    __asm__ volatile("");
 }
 
 /* What came of a receive that was interrupted: whether it was ready, or was woken; what was received, with that and

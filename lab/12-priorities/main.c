@@ -3,6 +3,7 @@
 #include "button.h"
 #include "console.h"
 #include "executor.h"
+#include "for_checks.h"
 #include "interrupt_executor.h"
 #include "shared_pair.h"
 
@@ -90,11 +91,6 @@ static poll_t slow_poll(struct future *self, struct context *cx)
 /* For the checks. */
 struct pair pair_seen;
 
-__attribute__((noinline)) void let_interrupts_in(void)
-{
-    __asm__ volatile("nop\n\tnop");
-}
-
 __attribute__((noinline)) void spawn_spare(uint32_t which)
 {
     interrupt_executor_spawn(&urgent, &spare_tasks[which], &spares[which].future);
@@ -133,12 +129,6 @@ __attribute__((noinline)) uint32_t share_while_masked(void)
     after &= interrupts_mask();
     interrupts_restore(before);
     return after & 1u;
-}
-
-/* For the sweeps. */
-__attribute__((noinline)) void from_here(void)
-{
-    __asm__ volatile("");
 }
 
 /* Urgent task 0 is woken, and the executor run from here, with its interrupt held back: whether the task was polled after
