@@ -327,6 +327,28 @@ def test_calls(bench: Bench) -> None:
     assert board.open_roles == ()
 
 
+@pytest.mark.parametrize("but_handlers", [False, True])
+def test_what_is_traced_no_more_is_traced_again_after_a_reset(
+    bench: Bench, but_handlers: bool
+) -> None:
+    board = bench("task", TASK)
+
+    def seen() -> set[Kind]:
+        start = len(board.trace)
+        press(board)
+        board.release("SELECT")
+        return {e.kind for e in board.trace.since(start)} & {Kind.CALL, Kind.ENTER}
+
+    board.wait_asleep()
+    assert seen() == {Kind.CALL, Kind.ENTER}
+    board.trace_no_more(but_handlers=not but_handlers)
+    board.trace_no_more(but_handlers=but_handlers)
+    assert seen() == ({Kind.ENTER} if but_handlers else set())
+    board.reset()
+    board.wait_asleep()
+    assert seen() == {Kind.CALL, Kind.ENTER}
+
+
 def test_absent_functions_are_not_traced(bench: Bench) -> None:
     board = bench("sleeper", Points({"poll": "no_such_function", "wake": "presses"}))
     press(board)

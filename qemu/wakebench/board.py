@@ -252,8 +252,10 @@ class Board:
                 self._trace_again()
 
     def trace_no_more(self, *, but_handlers: bool = False) -> None:
-        """The same until the next reset, with handlers or without. To be called where no traced
-        function and no handler is under way."""
+        """The same until the next reset, with handlers or without; the last call counts. Where no
+        traced function and no handler is under way."""
+        if self._trace_at_reset:
+            self._trace_again()
         self._trace_at_reset = True
         self._core.remove_breakpoint(*self._woken)
         self._woken.clear()
