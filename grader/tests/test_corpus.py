@@ -120,10 +120,10 @@ def gradings(
     confinement = choose(ROOT, trust=False, own=False)
     graders = {lab.number: fingerprint(ROOT, lab, confinement) for lab in LABS}
     processes = ProcessPerThread()
+    place = tmp_path_factory.mktemp("corpus")
 
     def work(case: Case) -> dict[str, Any]:
-        place = tmp_path_factory.mktemp(case.id)
-        submission = collect(case.lab, case.assemble(place / "submission"))
+        submission = collect(case.lab, case.assemble(place / case.id))
         grader = graders[case.lab.number]
         job = Job(case.lab.number, (), NO_CHANGES, grader, submission, trust=False)
         outcome = processes.grade(job)
