@@ -16,10 +16,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from wakelab.classes.fingerprint import fingerprint
 from wakelab.classes.job import Job
@@ -29,6 +31,7 @@ from wakelab.corpus import Case, cases_of
 from wakelab.diagnosis import Mistake
 from wakelab.labs import Lab, all_labs, checkout_root
 from wakelab.points import NO_CHANGES
+from wakelab.render import render_report
 from wakelab.report import to_json
 from wakelab.submission import collect
 
@@ -128,6 +131,9 @@ def gradings(
         job = Job(case.lab.number, (), NO_CHANGES, grader, submission, trust=False)
         outcome = processes.grade(job)
         assert outcome.report is not None, outcome.trouble
+        said = StringIO()
+        render_report(outcome.report, Console(file=said, width=80))
+        assert outcome.report.title in said.getvalue()  # it can be shown, whatever was found
         report: dict[str, Any] = json.loads(to_json(outcome.report))
         return report
 
@@ -200,10 +206,9 @@ def test_the_reference_has_full_marks_and_every_check_fails_for_somebody(
     assert graded.report["points"] == graded.report["max_points"] == 100
     ids = {check["id"] for check in graded.report["checks"]}
     failing = {case.expected["check"] for case in WRONG if case.lab == lab}
+    # The same in every lab; they fail for somebody in lab 08.
     common = {"builds", "written", "host", "levels", "warnings", "silicon"}
-    """The same in every lab; they fail for somebody in lab 08."""
-    shows = {"shown", "certificate"}
-    """No checks of what was handed in: they tell."""
+    shows = {"shown", "certificate"}  # no checks of what was handed in: they tell
     expected = shows if lab.number == "08" else shows | common | MADE_ELSEWHERE[lab.number]
     assert failing <= ids
     assert ids - failing <= expected

@@ -35,6 +35,8 @@ SECTIONS = (
 )
 CODE = re.compile(r"[;={}()]|->|&&|\bint\b")
 """What makes a quoted name code: a statement, a call, an operator."""
+BARE_CODE = re.compile(r"\w\(\)|->|==|&&|\bint\b")
+"""What is code also where nobody quotes it."""
 
 
 OURS = Confinement(TRUSTED, None)
@@ -52,9 +54,11 @@ each_lab = pytest.mark.parametrize("lab", LABS, ids=name_of)
 
 
 def code_in(text: str) -> list[str]:
-    """What a hint has in code: of its quotes, those that are more than a name; and its blocks."""
+    """What a hint has in code: of its quotes and blocks, those that are more than a name; and what
+    is not quoted, and code all the same."""
     assert text.count("`") % 2 == 0
-    return [quote for quote in text.split("`")[1::2] if CODE.search(quote)]
+    words, quotes = text.split("`")[0::2], text.split("`")[1::2]
+    return [*filter(CODE.search, quotes), *(each for w in words for each in BARE_CODE.findall(w))]
 
 
 def test_the_course_has_twelve_labs_and_one_of_ninety_minutes() -> None:

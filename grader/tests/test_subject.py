@@ -52,6 +52,26 @@ def machines(monkeypatch: pytest.MonkeyPatch) -> list[Machine]:
     return started
 
 
+def test_what_was_just_done_is_not_done_again(subject: Subject) -> None:
+    done: list[str] = []
+
+    def pressed(what: str) -> str:
+        def run(board: Board) -> None:
+            done.append(what)
+            press(board)
+
+        board, ended = subject.after(what, run)
+        assert ended is None and board.trace.lines() == ["Interrupt fired!"]
+        return subject.take_digest()
+
+    first = pressed("one")
+    assert (pressed("one"), done) == (first, ["one"]), "nor does it leave another trace"
+    assert (pressed("other"), done) == (first, ["one", "other"])
+    subject.board()  # somebody else's: what is on it is not known any more
+    subject.take_digest()
+    assert (pressed("other"), done) == (first, ["one", "other", "other"])
+
+
 def test_every_level_on_one_machine(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     started = machines(monkeypatch)
     once = {level: press(subject.board(level)) for level in LEVELS}

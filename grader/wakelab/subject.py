@@ -144,10 +144,10 @@ class Subject:
         """The main level's board when `run` was done with it, and how that ended. Where the check
         before this one has asked for the same, by name, and nobody for a board since, it is that
         one's: what is done again goes the same way."""
-        if self._once and self._latest and self._latest.trace is self._once.trace:
-            if self._once.what == what:
-                self._traces.append(self._once.trace)
-                return self._latest, self._once.ended
+        once, latest = self._once, self._latest
+        if once and latest and (once.what, once.trace) == (what, latest.trace):
+            self._traces.append(once.trace)
+            return latest, once.ended
         board, ended = self.board(), None
         try:
             run(board)
