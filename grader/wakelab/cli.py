@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wakelab import __version__
 from wakelab.course_commands import add_course_commands
 from wakelab.errors import UserError
+from wakelab.garbage import all_stays, leave_it
 from wakelab.interrupts import heard
 from wakelab.pictures.commands import add_picture_commands
 from wakelab.report_commands import add_report_commands, points_of, surroundings_of
@@ -195,12 +196,14 @@ def _console() -> Console:
 
 def _import_what_shows_a_report() -> None:
     """It takes a while, and there is time while a grading waits."""
-    import junitparser  # noqa: F401
-    import rich.console
-    import rich.text  # noqa: F401
+    with all_stays():
+        import junitparser  # noqa: F401
+        import rich.console
+        import rich.text  # noqa: F401
 
 
 def _grade(options: argparse.Namespace) -> int:
+    leave_it()
     from wakelab.formats.registry import format_named, require_variables, write_in_shapes
     from wakelab.grade import grade
     from wakelab.labs import checkout_root, load_lab

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import platform
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from wakelab.checking import specs_in
 from wakelab.confinement import Confinement
 from wakelab.cores import on_core
 from wakelab.course import with_own_parts
+from wakelab.garbage import all_stays
 from wakelab.labs import Lab
 from wakelab.lanes import can_have_two, second_lane
 from wakelab.points import NO_CHANGES, PointsPlan, require_known
@@ -90,6 +90,12 @@ def grade_submission(
     qemu = confinement.around(find_qemu())
     toolchain = find_toolchain()
     builder = Builder(root, toolchain, sandbox=confinement.compiler(toolchain))
+    graded_by: dict[str, str] = {}
+
+    def meanwhile_here() -> None:
+        graded_by.update(grader=grader_hash(root, lab), lab=lab_hash(root, lab))
+        meanwhile()
+
     with ExitStack() as owned:
         ahead = None
         if two_lanes:  # forks twice; and nothing may be forked once there are threads
@@ -98,10 +104,9 @@ def grade_submission(
             import_what_checks_need()
         else:
             stages = owned.enter_context(built_here(builder, lab, submission))
-        graded_by = {"grader": grader_hash(root, lab), "lab": lab_hash(root, lab)}
         work = Work(checks, lab, submission, qemu, modes, plan_of(lab, checks, points))
         second = ahead.second if ahead else None
-        tried = work.with_checks(partial(_try_on_boards, work, stages, second, meanwhile))
+        tried = work.with_checks(partial(_try_on_boards, work, stages, second, meanwhile_here))
     versions = {
         "wakelab": __version__,
         "gcc": toolchain.version,
@@ -170,7 +175,8 @@ def _try_on_boards(
     checks: ChecksPlugin,
 ) -> _Tried:
     """Run the checks, when pytest is ready to: here, and in a second lane if the build arrives
-    `for_second`, too. `meanwhile` is for the time that is left until that one has ended."""
+    `for_second`, too. `meanwhile` comes when those here are done, and that one may not have ended.
+    """
     from wakelab.plugin import Lane
 
     with ExitStack() as owned:
@@ -180,27 +186,21 @@ def _try_on_boards(
             owned.enter_context(on_core(second.core + 1))
         subject = owned.enter_context(work.subject(stages))
         checks.run(subject, Lane(second.claim) if second else Lane())
+        meanwhile()
         if second:
-            meanwhile()
             second.finish(subject)
         build = subject.whole_build() if checks.looked_at_levels() else subject.build
         return _Tried(checks.results, build, subject.qemu_version)
 
 
 def import_what_checks_need() -> None:
-    """Before the second lane is forked, which then need not; meanwhile the build runs. What is
-    imported stays: no collection of garbage need go through it, now or later, nor copy it for the
-    second lane."""
-    gc.disable()
-    try:
+    """Before the second lane is forked, which then need not; meanwhile the build runs."""
+    with all_stays():
         import capstone  # noqa: F401
         import pytest  # noqa: F401
 
         import wakelab.plugin
         import wakelab.subject  # noqa: F401
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def plan_of(lab: Lab, checks: Path, points: PointsPlan) -> PointsPlan:

@@ -15,6 +15,7 @@ from types import FrameType
 from wakebench.errors import BenchError
 from wakelab.child import Child, die_with
 from wakelab.errors import UserError
+from wakelab.garbage import leave_it
 from wakelab.report import Report
 from wakelab.signals import Signals
 
@@ -56,6 +57,7 @@ def _grade(
     grade: Callable[[], Report], signals: Signals, parent: int, connection: Connection
 ) -> None:
     """The process."""
+    leave_it()
     signals.__exit__()
     signal.signal(signal.SIGINT, _interrupt_once)
     if sys.platform == "linux":
