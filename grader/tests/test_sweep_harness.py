@@ -316,6 +316,19 @@ def test_boundaries_that_were_missed_are_told_of(
             swept.expect_whole()
 
 
+def test_pairs_are_tried_once(facts: Facts, tmp_path: Path) -> None:
+    """By the check, and for the certificate."""
+    job = campaign.Job(campaign.Program("right", {}), LEVEL, tmp_path)
+    with (
+        campaign._subject(job, facts.right.image.path) as subject,
+        Search(subject, LEVEL, 1) as search,
+    ):
+        pairs = search.pairs()
+        assert pairs.later and pairs.failing == 0
+        assert search.pairs() == pairs and search.singles().runs == pairs.runs
+        assert search.pairs(every=True).later > 10 * pairs.later
+
+
 MUTANTS = {
     "drops a placement": (
         "        run.ticks += ticks;",

@@ -111,6 +111,8 @@ class Search:
         self._seen: Exploration | None = None
         self._took: _Took | None = None
         self._found: dict[str, list[Placement]] = {}
+        self._swept_pairs: dict[bool, Swept] = {}
+        """By whether every pair was tried."""
         self._owned = ExitStack()
         harness = build_harness(checkout_root() / ".cache")
         image = subject.image(level)
@@ -202,9 +204,14 @@ class Search:
         return self._pairs(every, progress)
 
     def _pairs(self, every: bool, progress: Progress | None) -> Swept:
+        every = every or bool(self._explored().reduction.gaps)
+        if every not in self._swept_pairs:
+            self._swept_pairs[every] = self._sweep_pairs(every, progress)
+        return self._swept_pairs[every]
+
+    def _sweep_pairs(self, every: bool, progress: Progress | None) -> Swept:
         explored = self._explored()
         reduction = explored.reduction
-        every = every or bool(reduction.gaps)
         tasks = self._all_pairs() if every else self._some_pairs(explored)
         took = _Took(self._sweeps)
         results = list(_later(self._sweeps, tasks, progress))
