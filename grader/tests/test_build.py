@@ -233,6 +233,29 @@ def test_a_misspelt_function(builder: Builder, lab: Lab, tmp_path: Path) -> None
     assert "futur_init is used but defined nowhere: define it, or correct" in error.text
 
 
+def test_a_function_that_is_missing_everywhere_is_named_once_a_place(
+    builder: Builder, lab: Lab, tmp_path: Path
+) -> None:
+    """ld sums up from some number on, with the name of the object, which lies in a folder whose
+    name is another each time."""
+    calls = "\n".join(f"int f{n}(void) {{ return absent(); }}" for n in range(9))
+    names = "".join(f" + f{n}()" for n in range(9))
+    main = f"int absent(void);\n{calls}\nint main(void) {{ return 0{names}; }}\n"
+    result = build(builder, lab, tmp_path, ("O0",), main=main)
+    assert {error.text.partition(":")[0] for error in result.errors} == {
+        "absent is used but defined nowhere"
+    }
+
+
+def test_each_level_has_its_own_part(builder: Builder, lab: Lab, tmp_path: Path) -> None:
+    """C99's inline makes no function where gcc does not inline it."""
+    main = "inline int f(void) { return 1; }\nint main(void) { return f(); }\n"
+    whole = build(builder, lab, tmp_path, ("O0", "O2"), main=main)
+    assert not whole.ok and not whole.at("O0").ok and not whole.at("O0").elfs
+    assert whole.at("O2").ok and [elf.level for elf in whole.at("O2").elfs] == ["O2"]
+    assert whole.at("Os") == BuildResult((), (), ())
+
+
 def test_a_function_defined_twice_names_both_places(
     builder: Builder, lab: Lab, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from wakelab.grade import grade_submission
 from wakelab.labs import checkout_root, load_lab
 from wakelab.lanes import _SECOND, SecondLane, can_have_two
 from wakelab.plugin import ChecksPlugin
-from wakelab.report import Report, Verdict, to_json
+from wakelab.report import CheckResult, Report, Verdict, to_json
 from wakelab.subject import Subject
 from wakelab.submission import collect
 
@@ -90,9 +90,9 @@ def test_the_second_lane_does_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
     taken_over: list[str] = []
     run_here = ChecksPlugin.add
 
-    def add(plugin: ChecksPlugin, result: object) -> None:
-        run_here(plugin, result)  # type: ignore[arg-type]
-        taken_over.append(plugin.results[-1].id)
+    def add(plugin: ChecksPlugin, position: int, result: CheckResult) -> None:
+        run_here(plugin, position, result)
+        taken_over.append(result.id)
 
     finish = SecondLane.finish
 

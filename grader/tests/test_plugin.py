@@ -1,13 +1,18 @@
 """How results are made of what checks do."""
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wakelab.build import LEVELS as LEVEL_NAMES
+from wakelab.build import BuildResult, Elf
 from wakelab.errors import UserError
-from wakelab.plugin import Lane
-from wakelab.report import Verdict
+from wakelab.plugin import ChecksPlugin, Lane
+from wakelab.report import CheckResult, CompilerMessage, Verdict
 from wakelab.running import run_checks, with_checks
 
 CHECKS = """
@@ -79,6 +84,116 @@ def test_the_subject_is_made_when_all_else_is_ready(tmp_path: Path) -> None:
 
     assert len(run_checks(tmp_path, make, ())) == 3
     assert made == [True]
+
+
+LEVELS = """
+from wakelab.checking import Finding, check
+from wakelab.report import Verdict
+
+@check("At the other levels", points=3, levels=True)
+def check_levels(subject, level):
+    subject.traces.append(level)
+    if level in subject.wrong:
+        raise Finding(Verdict.WRONG, "right", f"wrong at {level}", story=())
+
+@check("At the main one", points=1)
+def check_here(subject):
+    subject.traces.append("here")
+"""
+
+
+class Leveled(FakeSubject):
+    """A subject with three more levels: programs that are `wrong` there, or do not build."""
+
+    def __init__(self, wrong: Sequence[str] = (), broken: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.wrong, self.broken = wrong, broken
+        self.latest_level = ""
+        self.looked = 0
+        """How many times somebody asked whether all is built. From the third on it is."""
+
+    def whole_build(self) -> BuildResult:
+        elfs = [Elf(level, Path(level), "") for level in LEVEL_NAMES if level not in self.broken]
+        errors = [CompilerMessage("a.c", 1, 1, "error", "no", level) for level in self.broken]
+        return BuildResult(tuple(elfs), tuple(errors), ())
+
+    def is_wholly_built(self) -> bool:
+        self.looked += 1
+        return self.looked > 2
+
+    def source_line(self, file: str, number: int) -> str:
+        return f"{file}:{number}"
+
+    def story(self) -> tuple[str, ...]:
+        return ()
+
+
+def judge_levels(folder: Path, subject: Leveled) -> CheckResult:
+    (folder / "check_traces.py").write_text(LEVELS)
+    found: Any = subject
+    result, here = run_checks(folder, lambda: found, ())
+    assert here.verdict is Verdict.PASS and here.trace_hash == "here"
+    return result
+
+
+def test_a_check_of_levels_is_run_at_each(tmp_path: Path) -> None:
+    result = judge_levels(tmp_path, Leveled())
+    assert (result.id, result.verdict, result.points) == ("levels", Verdict.PASS, 3)
+    assert result.trace_hash == hashlib.sha256(b"O0O2Os").hexdigest()
+
+
+def test_the_first_level_that_is_wrong_counts(tmp_path: Path) -> None:
+    """And in one lane nothing comes after it."""
+    subject = Leveled(wrong=["O2", "Os"])
+    result = judge_levels(tmp_path, subject)
+    assert (result.verdict, result.points) == (Verdict.WRONG, 0)
+    assert result.seen == "wrong at O2"
+    assert result.trace_hash == hashlib.sha256(b"O0O2").hexdigest()
+
+
+def test_a_level_at_which_the_program_does_not_build(tmp_path: Path) -> None:
+    result = judge_levels(tmp_path, Leveled(broken=["O2"]))
+    assert result.verdict is Verdict.BUILD
+    assert result.expected == "no error from the compiler and the linker at -O2"
+
+
+def test_a_level_that_nobody_has_built_is_no_mistake(tmp_path: Path) -> None:
+    subject = Leveled()
+    subject.whole_build = lambda: BuildResult((), (), ())  # type: ignore[method-assign]
+    result = judge_levels(tmp_path, subject)
+    assert result.verdict is Verdict.INFRA
+    assert "nobody has built the program at -O0" in result.seen
+
+
+def test_an_error_that_is_left_out_is_one_all_the_same(tmp_path: Path) -> None:
+    """The other levels have had so many."""
+    subject = Leveled(broken=["O0"])
+    whole = subject.whole_build()
+    there = tuple(elf for elf in whole.elfs if elf.level != "Os")
+    subject.whole_build = lambda: replace(whole, elfs=there)  # type: ignore[method-assign]
+    (tmp_path / "check_traces.py").write_text(LEVELS)
+    found: Any = subject
+
+    def run(checks: ChecksPlugin) -> CheckResult:
+        told: list[CheckResult] = []
+        lane = Lane(lambda at: at == 2, tell=lambda _, result: told.append(result))
+        checks.run(found, lane)
+        return told[0]
+
+    assert with_checks(tmp_path, run, ()).verdict is Verdict.BUILD
+
+
+def test_the_second_lane_begins_with_what_is_built(tmp_path: Path) -> None:
+    (tmp_path / "check_traces.py").write_text(LEVELS + LEVELS.replace("check_", "check_more_"))
+    subject: Any = Leveled()
+    told: list[tuple[int, str]] = []
+
+    def run(checks: ChecksPlugin) -> None:
+        checks.run(subject, Lane(backwards=True, tell=lambda at, each: told.append((at, each.id))))
+
+    with_checks(tmp_path, run, ())
+    assert told[:2] == [(7, "more-here"), (3, "here")]
+    assert told[2:] == [(at, "more-levels" if at > 3 else "levels") for at in (6, 5, 4, 2, 1, 0)]
 
 
 def test_without_a_subject_no_check_is_run(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from wakelab.errors import InfraError, UserError
 from wakelab.grade import grade_submission
 from wakelab.labs import Lab, checkout_root, load_lab
 from wakelab.lanes import can_have_two
-from wakelab.stages import STAGES, Ahead, Building
+from wakelab.stages import STAGES, Ahead, Arrivals, Building, built_here
 from wakelab.submission import Submission, collect
 from wakelab.toolchain import find_toolchain
 
@@ -55,6 +56,29 @@ def sandboxed_builder() -> Builder:
 
 def ahead(builder: Builder) -> Ahead:
     return Ahead(builder, LAB, collect(LAB, LAB.reference))
+
+
+def test_who_asks_whether_a_stage_is_done_does_not_wait() -> None:
+    """And the end of the process is an arrival, too: of an error."""
+    inbox, outlet = multiprocessing.Pipe(duplex=False)
+    arrivals = Arrivals(inbox)
+    main, rest = arrivals.stages.main, arrivals.stages.rest
+    nothing = BuildResult((), (), ())
+    assert not main.done() and not rest.done()
+    outlet.send(nothing)
+    assert main.done() and not rest.done()
+    outlet.close()
+    assert rest.done()
+    assert main.result() == nothing
+    with pytest.raises(InfraError, match="ended too early"):
+        rest.result()
+    arrivals.close()
+
+
+def test_a_build_on_demand_is_done_when_it_was_asked_for() -> None:
+    with built_here(sandboxed_builder(), LAB, collect(LAB, LAB.reference)) as stages:
+        assert not stages.rest.done()
+        assert stages.rest.result().ok and stages.rest.done()
 
 
 def images(result: BuildResult) -> list[tuple[str, str, bytes]]:

@@ -39,6 +39,7 @@ MAIN_LEVEL = "Og"
 """The level whose instructions belong to source lines most clearly; most checks run there."""
 
 LEVELS = ("O0", "Og", "O2", "Os")
+OTHER_LEVELS = tuple(level for level in LEVELS if level != MAIN_LEVEL)
 
 MAX_MESSAGES = 20
 """Errors kept, and warnings kept."""
@@ -102,6 +103,14 @@ class BuildResult:
     def ok(self) -> bool:
         """Every level linked."""
         return not self.errors
+
+    def at(self, level: str) -> BuildResult:
+        """What there is of it at one level."""
+        return BuildResult(
+            tuple(elf for elf in self.elfs if elf.level == level),
+            tuple(error for error in self.errors if level in error.level.split()),
+            tuple(warning for warning in self.warnings if level in warning.level.split()),
+        )
 
 
 class Builder:
@@ -380,7 +389,7 @@ class _Work:
         )
 
     def _without_machine(self, text: str) -> str:
-        for folder in (self.private, self.out, self.given):
+        for folder in (self.private, self.out, self.given, self.private.parent):
             text = text.replace(f"{folder}/", "")
         return text
 
@@ -553,6 +562,7 @@ def parse_linker_output(
 
 
 _UNDEFINED = re.compile(r"undefined reference to [`'](?P<name>[^']+)'")
+_MORE = re.compile(r"more undefined references to .* follow$")
 _MULTIPLE = re.compile(
     r"multiple definition of [`'](?P<name>[^']+)'(?:; (?P<first>.+): first defined here)?"
 )
@@ -577,7 +587,7 @@ def _linker_sentence(line: str, home_of: Callable[[str], str | None]) -> Compile
     elif found := _OVERFLOW.search(line):
         file, number = "", 0
         text = f"the program does not fit into {found['region']}: look for large arrays"
-    elif "warning:" in line or "collect2:" in line:
+    elif "warning:" in line or "collect2:" in line or _MORE.search(line):
         return None
     elif (found := _OTHER.search(line)) and not found["text"].endswith(":"):
         text = f"the linker says: {found['text']}"

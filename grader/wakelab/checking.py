@@ -11,7 +11,7 @@ with hyphens. Checks run in the order in which they stand; one whose needs faile
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -36,11 +36,16 @@ class Spec:
     mode: str = ""
     """What has to be asked for, or declared in lab.toml, before the check runs; empty: nothing."""
     levels: bool = False
-    """Whether the check looks at more than MAIN_LEVEL. Where no such check was run, the program is
-    not built at the other levels, or the report does not tell of it."""
+    """Whether the check looks at the other levels than MAIN_LEVEL: it takes a `level`, and is run
+    for each where the program builds; else that is what it finds. Where no such check was run, the
+    program is not built at them, or the report does not tell of it."""
     explores: bool = False
     """Whether the check rests on the exploration of the program. One lane runs all of these, so
     that the program is explored once."""
+
+    def is_wanted(self, modes: Collection[str]) -> bool:
+        """Whether the check is one of those that a grading with these modes of the sweep runs."""
+        return not self.mode or self.mode in modes
 
 
 class Finding(Exception):
@@ -113,7 +118,7 @@ def check(
 
 
 def shared_check(
-    function: Callable[[Subject], None],
+    function: Callable[..., None],
     title: str,
     points: int,
     needs: Sequence[str] = (),
@@ -121,13 +126,17 @@ def shared_check(
     *,
     levels: bool = False,
     explores: bool = False,
-) -> Callable[[Subject], None]:
+) -> Callable[..., None]:
     """A check that several labs make, `expect_one_line`, as one of this lab's. To be assigned to
     the name that gives its id: `check_one_line`."""
 
-    def run(subject: Subject) -> None:
+    def run_at(subject: Subject, level: str) -> None:
+        function(subject, level)
+
+    def run_here(subject: Subject) -> None:
         function(subject)
 
+    run: Callable[..., None] = run_at if levels else run_here
     run.__name__ = PREFIX + function.__name__.removeprefix("expect_")
     run.__doc__ = function.__doc__
     return check(title, points, needs, mode, levels=levels, explores=explores)(run)

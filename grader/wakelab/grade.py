@@ -153,7 +153,7 @@ def _needs(
             visibility=plan.visibility(spec),
         )
         for spec in map(plan.applied, specs_in(checks))
-        if not spec.mode or spec.mode in lab.modes_with(())
+        if spec.is_wanted(lab.modes_with(()))
     ]
     return make_report(lab.number, lab.title, submission.name, results)
 

@@ -83,11 +83,11 @@ class SecondLane:
 
         while self._checks.owed():
             try:
-                result: CheckResult = self._child.connection.recv()
+                position, result = self._child.connection.recv()
             except (EOFError, OSError):
                 self._checks.run(subject, Lane(self._checks.is_owed, backwards=True))
                 return
-            self._checks.add(result)
+            self._checks.add(position, result)
 
 
 class _Claims:
@@ -134,8 +134,12 @@ def _be_second(
     die_with(parent)
     stay_on_core(parent)
     with work.subject(build) as subject:
+
+        def tell(position: int, result: CheckResult) -> None:
+            connection.send((position, result))
+
         try:
             claim = partial(claims.claim, lane=_SECOND)
-            checks.run(subject, Lane(claim, backwards=True, tell=connection.send))
+            checks.run(subject, Lane(claim, backwards=True, tell=tell))
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending the machines is under way

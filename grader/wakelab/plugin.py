@@ -3,12 +3,17 @@
 pytest finds the checks and runs each; this plugin says which and in what order, hands each its
 Subject, skips what stands on a failed check, and makes one CheckResult of whatever happened.
 Whatever is not the student's doing becomes `infra`, which costs no student a point.
+
+A check that looks at the other levels is run once for each: a *part*, which a lane claims for
+itself. The first part that has not passed, in the levels' order, is what became of the check.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +21,8 @@ import pytest
 from wakebench.board import Ended, Unmet
 from wakebench.errors import BenchError, Suspected
 from wakebench.sweep import SweepError
+from wakelab.build import OTHER_LEVELS
+from wakelab.build_checks import expect_level
 from wakelab.checking import Finding, Spec, spec_of
 from wakelab.diagnosis import explain_ending, explain_unfit, explain_unmet
 from wakelab.errors import UserError
@@ -28,16 +35,19 @@ def _spec(item: pytest.Item) -> Spec | None:
     return spec_of(getattr(item, "obj", None))
 
 
-def _explores(item: pytest.Item) -> bool:
-    spec = _spec(item)
-    return spec is not None and spec.explores
+@dataclass(frozen=True)
+class _Part:
+    """A check; or, of one that looks at the other levels, what it does at one of them."""
+
+    spec: Spec
+    level: str = ""
 
 
 def _everything(_: int) -> bool:
     return True
 
 
-def _nobody(_: CheckResult) -> None:
+def _nobody(_: int, __: CheckResult) -> None:
     return None
 
 
@@ -45,15 +55,15 @@ def _nobody(_: CheckResult) -> None:
 class Lane:
     """Which of the checks a process runs.
 
-    claim       asked before a check, by its position from 0: is it this lane's?
+    claim       asked before a part of a check, by its position from 0: is it this lane's?
     backwards   the checks that explore first, then the others from the last to the first; without
                 a look at what a check needs
-    tell        is told each result
+    tell        is told each part's position and result
     """
 
     claim: Callable[[int], bool] = _everything
     backwards: bool = False
-    tell: Callable[[CheckResult], object] = _nobody
+    tell: Callable[[int, CheckResult], object] = _nobody
 
 
 _ALL = Lane()
@@ -74,7 +84,11 @@ class ChecksPlugin:
         self._plan = plan
         self._lane = _ALL
         self._items: Sequence[pytest.Item] = ()
-        self._by_id: dict[str, CheckResult] = {}
+        self._parts: Sequence[_Part] = ()
+        """One for each item."""
+        self._found: dict[_Part, CheckResult] = {}
+        self._left_out: dict[str, CheckResult] = {}
+        """Of checks that stand on a failed one, whatever else was found."""
         self.specs: list[Spec] = []
         """All checks, also those of other lanes, in the order in which they stand."""
         self.trouble: Exception | None = None
@@ -84,25 +98,52 @@ class ChecksPlugin:
         """Run the checks of a lane on a subject; to be called by `begin`, in this process or in one
         that is forked off it then. Not for two lanes at once."""
         self._subject, self._lane = subject, lane
-        for item in self._in_order():
-            spec = _spec(item)
-            if spec is None or lane.claim(self._position(self._plan.applied(spec))):
+        for at in self._backwards() if lane.backwards else range(len(self._items)):
+            if lane.claim(self._claimed_as(at)):
+                item = self._items[at]
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
 
-    def _in_order(self) -> Sequence[pytest.Item]:
-        if not self._lane.backwards:
-            return self._items
-        last_first = reversed(self._items)
-        return sorted(last_first, key=lambda item: not _explores(item))
+    def _backwards(self) -> Iterator[int]:
+        """As Lane says; but what looks at the other levels not before they are built, while there
+        is something else to do."""
+        last_first = reversed(range(len(self._parts)))
+        left = sorted(last_first, key=lambda at: not self._parts[at].spec.explores)
+        while left:
+            built = self._subject.is_wholly_built()
+            ready = (at for at in left if built or not self._parts[at].level)
+            chosen = next(ready, left[0])
+            left.remove(chosen)
+            yield chosen
+
+    def _claimed_as(self, at: int) -> int:
+        """A part's position; of all that explore, which are claimed together, the first one's."""
+        if self._parts[at].spec.explores:
+            return next(at for at, part in enumerate(self._parts) if part.spec.explores)
+        return at
 
     @property
     def results(self) -> list[CheckResult]:
         """What there is so far, in the order in which the checks stand."""
-        return [self._by_id[spec.id] for spec in self.specs if spec.id in self._by_id]
+        return [result for spec in self.specs if (result := self._result_of(spec))]
 
-    def add(self, result: CheckResult) -> None:
-        """Take over a result that another lane has found."""
-        self._by_id[result.id] = result
+    def _result_of(self, spec: Spec) -> CheckResult | None:
+        """What became of a check, as soon as its parts leave no doubt about it."""
+        if left_out := self._left_out.get(spec.id):
+            return left_out
+        found = []
+        for part in self._parts:
+            if part.spec != spec:
+                continue
+            if part not in self._found:
+                return None
+            found.append(self._found[part])
+            if found[-1].verdict is not Verdict.PASS:
+                break
+        return _merged(found)
+
+    def add(self, position: int, result: CheckResult) -> None:
+        """Take over what another lane has found of a part."""
+        self._found[self._parts[position]] = result
 
     def owed(self) -> bool:
         """Whether another lane has still to say something that matters. What stands on a failed
@@ -110,31 +151,37 @@ class ChecksPlugin:
         """
         for spec in self.specs:
             if missing := self._missing(spec):
-                self.add(self._skipped(spec, missing))
-            elif spec.id not in self._by_id:
+                self._leave_out(spec, missing)
+            elif self._result_of(spec) is None:
                 return True
         return False
 
     def looked_at_levels(self) -> bool:
         """Whether any check was run that looks at more than the main level."""
         return any(
-            spec.levels and self._by_id[spec.id].verdict is not Verdict.SKIPPED
+            spec.levels and result.verdict is not Verdict.SKIPPED
             for spec in self.specs
-            if spec.id in self._by_id
+            if (result := self._result_of(spec))
         )
 
     def is_owed(self, position: int) -> bool:
-        """Whether there is no result for the check at this position."""
-        return self.specs[position].id not in self._by_id
+        """Whether there is no result for the part at this position, and should be one."""
+        part = self._parts[position]
+        return part not in self._found and self._result_of(part.spec) is None
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """A check that looks at other levels is one item for each."""
+        spec = spec_of(metafunc.function)
+        if spec is not None and spec.levels:
+            metafunc.parametrize("level", OTHER_LEVELS)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave out the checks of modes that nobody asked for."""
-        items[:] = [item for item in items if self._wanted(_spec(item))]
-        specs = map(_spec, items)
-        self.specs = [self._plan.applied(spec) for spec in specs if spec is not None]
-
-    def _wanted(self, spec: Spec | None) -> bool:
-        return spec is None or not spec.mode or spec.mode in self._modes
+        """Leave out what is no check, and the checks of modes that nobody asked for."""
+        marked = [(item, spec) for item in items if (spec := _spec(item)) is not None]
+        wanted = [(item, spec) for item, spec in marked if spec.is_wanted(self._modes)]
+        items[:] = [item for item, _ in wanted]
+        self._parts = [_Part(self._plan.applied(spec), _level(item)) for item, spec in wanted]
+        self.specs = list(dict.fromkeys(part.spec for part in self._parts))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -157,17 +204,20 @@ class ChecksPlugin:
         marked = spec_of(pyfuncitem.obj)
         if marked is None:
             return None
-        spec = self._plan.applied(marked)
-        missing = "" if self._lane.backwards else self._failed_before(spec)
+        part = _Part(self._plan.applied(marked), _level(pyfuncitem))
+        missing = "" if self._lane.backwards else self._failed_before(part.spec)
         if missing:
-            self._keep(self._skipped(spec, missing))
+            self._leave_out(part.spec, missing)
+        if self._result_of(part.spec) is not None:
             return True
         self._subject.take_remark()
         self._subject.take_digest()  # what a check before this one left, which ended in trouble
-        self._keep(self._outcome(spec, pyfuncitem.obj))
+        check = partial(_at_level, pyfuncitem.obj, part.level)
+        result = self._found[part] = self._outcome(part.spec, check)
+        self._lane.tell(self._parts.index(part), result)
         return True
 
-    def _outcome(self, spec: Spec, check: Callable[..., object]) -> CheckResult:
+    def _outcome(self, spec: Spec, check: Callable[[Subject], object]) -> CheckResult:
         """Run a check, and make a result of what comes of it."""
         try:
             self._with_second_try(check)
@@ -190,43 +240,37 @@ class ChecksPlugin:
             **self._subject.take_remark(),
         )
 
-    def _with_second_try(self, check: Callable[..., object]) -> None:
+    def _with_second_try(self, check: Callable[[Subject], object]) -> None:
         """Done again, on machines that count, where a core is suspected; and ended by Ctrl-C,
         whatever comes of it."""
         try:
             try:
-                check(subject=self._subject)
+                check(self._subject)
             except Suspected:
                 self._subject.count_from_now_on()
-                check(subject=self._subject)
+                check(self._subject)
         except Exception as error:
             if _was_interrupted(error):
                 raise KeyboardInterrupt from error
             raise
 
-    def _position(self, spec: Spec) -> int:
-        """Of the check; of all that explore, which are claimed together, that of the first."""
-        if spec.explores:
-            return next(at for at, each in enumerate(self.specs) if each.explores)
-        return self.specs.index(spec)
-
     def _missing(self, spec: Spec) -> str:
         """The title of the first need that did not pass, or empty."""
         for need in spec.needs:
-            result = self._by_id.get(need)
+            result = self._result_of_need(need)
             if result is None or result.verdict is not Verdict.PASS:
                 return result.title if result else need
         return ""
 
+    def _result_of_need(self, need: str) -> CheckResult | None:
+        spec = next((spec for spec in self.specs if spec.id == need), None)
+        return self._result_of(spec) if spec else None
+
     def _failed_before(self, spec: Spec) -> str:
         """The same, as far as is known: another lane may be at a need just now."""
-        if self._lane.claim is _everything or all(need in self._by_id for need in spec.needs):
+        if self._lane.claim is _everything or all(map(self._result_of_need, spec.needs)):
             return self._missing(spec)
         return ""
-
-    def _keep(self, result: CheckResult) -> None:
-        self.add(result)
-        self._lane.tell(result)
 
     def _failed(self, spec: Spec, finding: Finding) -> CheckResult:
         place = finding.place
@@ -246,8 +290,8 @@ class ChecksPlugin:
             trace_hash=self._subject.take_digest(),
         )
 
-    def _skipped(self, spec: Spec, missing: str) -> CheckResult:
-        return self._result(
+    def _leave_out(self, spec: Spec, missing: str) -> None:
+        self._left_out[spec.id] = self._result(
             spec,
             Verdict.SKIPPED,
             expected=f"first: {missing}",
@@ -276,6 +320,29 @@ class ChecksPlugin:
             visibility=self._plan.visibility(spec),
             **found,
         )
+
+
+def _level(item: pytest.Item) -> str:
+    """The level that the item is for; empty where it is for the main one."""
+    called = getattr(item, "callspec", None)
+    return str(called.params.get("level", "")) if called else ""
+
+
+def _at_level(check: Callable[..., object], level: str, subject: Subject) -> None:
+    if not level:
+        check(subject=subject)
+        return
+    expect_level(subject, level)
+    check(subject=subject, level=level)
+
+
+def _merged(parts: Sequence[CheckResult]) -> CheckResult:
+    """One result of what was found at one level after the other, up to the first that decides."""
+    if len(parts) == 1:
+        return parts[0]
+    seen = "".join(part.trace_hash for part in parts)
+    digest = hashlib.sha256(seen.encode()).hexdigest() if seen else ""
+    return replace(parts[-1], trace_hash=digest)
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

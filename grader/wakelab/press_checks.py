@@ -1,10 +1,8 @@
-"""What most labs check: it builds, is written, asks nothing of the host; and, where a press makes a
+"""What most labs check: it is written, asks nothing of the host; and, where a press makes a
 line, that each does, whenever it comes, with sleep in between. A lab's check file says which, under
 which title and for how many points."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from wakebench.board import Board, Ended, Ending, Unmet
 from wakebench.footprint import TraceError
@@ -12,7 +10,8 @@ from wakebench.pin_names import Pin
 from wakebench.sweep import SweepError
 from wakebench.trace import Kind
 from wakebench.when import When
-from wakelab.build import MAIN_LEVEL, BuildResult
+from wakelab.build import MAIN_LEVEL
+from wakelab.build_checks import expect_no_warning
 from wakelab.checking import Finding, counted
 from wakelab.diagnosis import Mistake
 from wakelab.moments import (
@@ -26,7 +25,7 @@ from wakelab.moments import (
     way_to_sleep,
 )
 from wakelab.press import PressTest, blocks_in_handler, called, is_ready
-from wakelab.report import CompilerMessage, Place, Verdict
+from wakelab.report import Verdict
 from wakelab.subject import Subject, tell
 
 ENDLESS = (Ending.LOOP, Ending.POLLING)
@@ -34,51 +33,6 @@ ENDLESS = (Ending.LOOP, Ending.POLLING)
 
 SPACINGS_MS = ((5, 5), (50, 200), (1, 1), (0, 0), (1000, 30), (3, 0), (0, 3), (20, 20))
 """How long a press is held, and how long nobody presses after it."""
-
-
-def expect_builds(subject: Subject) -> None:
-    """The files handed in build with the board, the async core and the references."""
-    problem = subject.submission.problem
-    if problem is not None:
-        raise Finding(
-            Verdict.BUILD,
-            f"the files {' and '.join(subject.lab.files)}",
-            problem.what,
-            hint=problem.next_step,
-        )
-    _expect_build(subject, subject.build)
-
-
-def _expect_build(subject: Subject, build: BuildResult) -> None:
-    if build.ok:
-        return
-    first = build.errors[0]
-    raise Finding(
-        Verdict.BUILD,
-        "no error from the compiler and the linker",
-        first.text,
-        hint=_hint_to(first.text),
-        place=Place(first.file, first.line, subject.source_line(first.file, first.line)),
-    )
-
-
-def _hint_to(error: str) -> str:
-    """What may lie behind an error of the compiler or the linker."""
-    if "defined nowhere" in error:
-        return (
-            "What is given calls it by this name. Is it spelt differently in your file, static, or"
-            " deleted?"
-        )
-    if any(sign in error for sign in _CHANGED):
-        return (
-            "Is your file from an older version of the lab, or from another one? The headers in"
-            " lab/ say what holds now; git diff shows what has changed."
-        )
-    return "Mend the first error first; the others often follow from it."
-
-
-_CHANGED = ("no member named", "conflicting types", "too few arguments", "too many arguments")
-"""Errors of a file and headers that do not belong together."""
 
 
 def expect_written(subject: Subject) -> None:
@@ -278,55 +232,32 @@ def expect_two_quick(subject: Subject) -> None:
     test.compare("after all of that")
 
 
-def expect_levels(subject: Subject) -> None:
-    """Two presses, a quick one and a spurious wake at the other optimisation levels, and no warning
+def expect_levels(subject: Subject, level: str) -> None:
+    """Two presses, a quick one and a spurious wake at another optimisation level, and no warning
     that the main one does not have."""
-    _expect_build(subject, subject.whole_build())
-    for level in subject.levels:
-        if level == MAIN_LEVEL:
-            continue  # there all the other checks run
-        test = PressTest(subject, subject.board(level))
-        try:
-            test.settle()
-            test.press()
-            test.compare(f"at -{level}")
-            test.board.release(test.button)
-            test.board.spurious_wake()
-            test.settle()
-            test.press()
-            test.compare(f"at -{level}, after a spurious wake")
-        except Finding as finding:
-            finding.why = (
-                f"The same steps were right at -{MAIN_LEVEL}, so what the program does depends on"
-                f" how it is optimised. At -{level}: {finding.why}"
-            )
-            finding.hint = (
-                "Does the compiler know that an interrupt changes what you read? Does the"
-                " preprocessor leave something out?"
-            )
-            finding.diagnosis = Mistake.ONE_LEVEL
-            raise
+    test = PressTest(subject, subject.board(level))
+    try:
+        test.settle()
+        test.press()
+        test.compare(f"at -{level}")
+        test.board.release(test.button)
+        test.board.spurious_wake()
+        test.settle()
+        test.press()
+        test.compare(f"at -{level}, after a spurious wake")
+    except Finding as finding:
+        finding.why = (
+            f"The same steps were right at -{MAIN_LEVEL}, so what the program does depends on how"
+            f" it is optimised. At -{level}: {finding.why}"
+        )
+        finding.hint = (
+            "Does the compiler know that an interrupt changes what you read? Does the preprocessor"
+            " leave something out?"
+        )
+        finding.diagnosis = Mistake.ONE_LEVEL
+        raise
     if not subject.build.warnings:
-        _expect_no_warning(subject, subject.whole_build().warnings)
-
-
-def expect_warnings(subject: Subject) -> None:
-    """-Wall -Wextra -Wpedantic, at the main level."""
-    _expect_no_warning(subject, subject.build.warnings)
-
-
-def _expect_no_warning(subject: Subject, warnings: Sequence[CompilerMessage]) -> None:
-    if not warnings:
-        return
-    first = warnings[0]
-    raise Finding(
-        Verdict.WRONG,
-        "no warning at -Wall -Wextra -Wpedantic",
-        f"{counted(len(warnings), 'warning')}; the first: {first.text}",
-        hint="The compiler has seen something that you have not.",
-        diagnosis=Mistake.WARNINGS,
-        place=Place(first.file, first.line, subject.source_line(first.file, first.line)),
-    )
+        expect_no_warning(subject, subject.whole_build().at(level).warnings)
 
 
 # -- steps that several checks share -------------------------------------------------------------

@@ -18,16 +18,13 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Protocol, Self
 
-from wakelab.build import LEVELS, MAIN_LEVEL, Builder, BuildResult
+from wakelab.build import MAIN_LEVEL, OTHER_LEVELS, Builder, BuildResult
 from wakelab.child import Child
 from wakelab.errors import InfraError
 from wakelab.labs import Lab
 from wakelab.submission import Submission
 
-STAGES: tuple[tuple[str, ...], ...] = (
-    (MAIN_LEVEL,),
-    tuple(level for level in LEVELS if level != MAIN_LEVEL),
-)
+STAGES: tuple[tuple[str, ...], ...] = ((MAIN_LEVEL,), OTHER_LEVELS)
 
 
 class Building(Protocol):
@@ -35,6 +32,9 @@ class Building(Protocol):
 
     def result(self) -> BuildResult:
         """Wait for it. Raises what the build raised."""
+
+    def done(self) -> bool:
+        """Whether there is nothing to wait for."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,17 @@ def built_here(builder: Builder, lab: Lab, submission: Submission) -> Iterator[S
 class _OnDemand:
     """A build that begins when its result is asked for."""
 
-    def __init__(self, begin: Callable[[], Building]) -> None:
+    def __init__(self, begin: Callable[[], Future[BuildResult]]) -> None:
         self._begin = begin
-        self._begun: Building | None = None
+        self._begun: Future[BuildResult] | None = None
 
     def result(self) -> BuildResult:
         if self._begun is None:
             self._begun = self._begin()
         return self._begun.result()
+
+    def done(self) -> bool:
+        return self._begun is not None and self._begun.done()
 
 
 class Ahead:
@@ -141,6 +144,13 @@ class Arrivals:
             )
             self._arrived.append(ended)
 
+    def has(self, stage: int) -> bool:
+        """Whether it has arrived."""
+        with suppress(OSError):
+            while len(self._arrived) <= stage and self._inbox.poll():
+                self._receive()
+        return len(self._arrived) > stage
+
     def close(self) -> None:
         """Receive nothing more."""
         self._inbox.close()
@@ -158,6 +168,9 @@ class _Arriving:
         if isinstance(arrived, Exception):
             raise arrived
         return arrived
+
+    def done(self) -> bool:
+        return self._arrivals.has(self._stage)
 
 
 def _build_all(

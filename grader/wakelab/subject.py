@@ -108,6 +108,10 @@ class Subject:
             self._whole = merged(self._whole, rest)
         return self._whole
 
+    def is_wholly_built(self) -> bool:
+        """Whether `whole_build` would come back at once."""
+        return self._rest is None or self._rest.done()
+
     @contextmanager
     def lent(self, name: str, make: Callable[[], _Lent]) -> Iterator[_Lent]:
         """What several checks use, made for the first of them. Where one ends in trouble it is not

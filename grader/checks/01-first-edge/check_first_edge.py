@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from wakelab import press_checks, sweep_checks
+from wakelab import build_checks, press_checks, sweep_checks
 from wakelab.checking import shared_check
 from wakelab.silicon import expect_silicon
 
-check_builds = shared_check(press_checks.expect_builds, "It compiles and links", 0)
+check_builds = shared_check(build_checks.expect_builds, "It compiles and links", 0)
 check_written = shared_check(
     press_checks.expect_written, "Every step is written", 0, needs=["builds"]
 )
@@ -54,7 +54,7 @@ check_levels = shared_check(
     levels=True,
 )
 check_warnings = shared_check(
-    press_checks.expect_warnings, "The compiler has no warning", 5, needs=["written"]
+    build_checks.expect_warnings, "The compiler has no warning", 5, needs=["written"]
 )
 check_silicon = shared_check(
     expect_silicon,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wakebench.board import Board
-from wakelab import press_checks
+from wakelab import build_checks, press_checks
 from wakelab.build import MAIN_LEVEL
 from wakelab.checking import Finding, check, counted, shared_check
 from wakelab.report import Verdict
@@ -17,7 +17,7 @@ MASKED_AT_MOST = 30
 ROOM = 6
 """Instructions of the calls of interrupts_mask() and interrupts_restore() themselves, at -O0."""
 
-check_builds = shared_check(press_checks.expect_builds, "It compiles and links", 0)
+check_builds = shared_check(build_checks.expect_builds, "It compiles and links", 0)
 check_written = shared_check(
     press_checks.expect_written, "Every step is written", 0, needs=["builds"]
 )
@@ -201,33 +201,29 @@ def _expect_short(waited: int | None, pc: int) -> None:
 
 
 @check("At -O0, -O2 and -Os as well", points=20, needs=["singles"], levels=True)
-def check_levels(subject: Subject) -> None:
-    """The same at the other levels. The limit of masked instructions is for -Og."""
-    subject.whole_build()
-    for level in subject.levels:
-        if level == MAIN_LEVEL:
-            continue
-        test = Presses(subject, level)
-        for struck in sweep_call(test.board, test.press, "presses_take", test.room, timed=False):
-            _, last = test.count()
-            torn = last != test.taken
-            test.take()
-            if torn or test.taken != test.made:
-                raise Finding(
-                    Verdict.WRONG,
-                    f"every press taken once, with its time, at -{level}",
-                    f"{test.taken} of {test.made} taken" if not torn else f"{last}, torn",
-                    why=f"The same was right at -{MAIN_LEVEL}: what the program does depends on how"
-                    " it is optimised. The compiler may keep what it has read, and move what it"
-                    " writes, unless it is told that somebody else looks.",
-                    hint="Which of your variables does the handler see? What tells the compiler?",
-                    diagnosis="one-level",
-                    pc=struck.spot.pc,
-                )
+def check_levels(subject: Subject, level: str) -> None:
+    """The same at another level. The limit of masked instructions is for -Og."""
+    test = Presses(subject, level)
+    for struck in sweep_call(test.board, test.press, "presses_take", test.room, timed=False):
+        _, last = test.count()
+        torn = last != test.taken
+        test.take()
+        if torn or test.taken != test.made:
+            raise Finding(
+                Verdict.WRONG,
+                f"every press taken once, with its time, at -{level}",
+                f"{test.taken} of {test.made} taken" if not torn else f"{last}, torn",
+                why=f"The same was right at -{MAIN_LEVEL}: what the program does depends on how"
+                " it is optimised. The compiler may keep what it has read, and move what it"
+                " writes, unless it is told that somebody else looks.",
+                hint="Which of your variables does the handler see? What tells the compiler?",
+                diagnosis="one-level",
+                pc=struck.spot.pc,
+            )
 
 
 check_warnings = shared_check(
-    press_checks.expect_warnings, "The compiler has no warning", 5, needs=["written"]
+    build_checks.expect_warnings, "The compiler has no warning", 5, needs=["written"]
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wakebench.board import Board, Ended, Ending
-from wakelab import press_checks, sweep_checks
+from wakelab import build_checks, press_checks, sweep_checks
 from wakelab.checking import Finding, check, shared_check
 from wakelab.diagnosis import Mistake, explain_ending
 from wakelab.report import Verdict
@@ -14,7 +14,7 @@ from wakelab.subject import Subject
 POLLS, WAKES_ITSELF, ENDS, MASKED, SPARE = 3, 4, 5, 6, 7
 """Words of a struct spare, and how many it has."""
 
-check_builds = shared_check(press_checks.expect_builds, "It compiles and links", 0)
+check_builds = shared_check(build_checks.expect_builds, "It compiles and links", 0)
 check_written = shared_check(
     press_checks.expect_written, "Every step is written", 0, needs=["builds"]
 )
@@ -236,7 +236,7 @@ check_levels = shared_check(
     levels=True,
 )
 check_warnings = shared_check(
-    press_checks.expect_warnings, "The compiler has no warning", 5, needs=["written"]
+    build_checks.expect_warnings, "The compiler has no warning", 5, needs=["written"]
 )
 check_silicon = shared_check(
     expect_silicon, "It would work on the real chip, too", 0, needs=["one-line"], explores=True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wakelab import press_checks
+from wakelab import build_checks, press_checks
 from wakelab.checking import check
 from wakelab.subject import Subject
 
@@ -10,7 +10,7 @@ from wakelab.subject import Subject
 @check("It compiles and links", points=0)
 def check_builds(subject: Subject) -> None:
     """The files handed in build with the board, the async core and the references."""
-    press_checks.expect_builds(subject)
+    build_checks.expect_builds(subject)
 
 
 @check("Every step is written", points=0, needs=["builds"])
@@ -71,13 +71,13 @@ def check_two_quick(subject: Subject) -> None:
 
 
 @check("It works at -O0, -O2 and -Os as well", points=5, needs=["one-line"], levels=True)
-def check_levels(subject: Subject) -> None:
+def check_levels(subject: Subject, level: str) -> None:
     """Two presses, a quick one and a spurious wake at the other optimisation levels, and no warning
     that the main one does not have."""
-    press_checks.expect_levels(subject)
+    press_checks.expect_levels(subject, level)
 
 
 @check("The compiler has no warning", points=5, needs=["written"])
 def check_warnings(subject: Subject) -> None:
     """-Wall -Wextra -Wpedantic, at the main level."""
-    press_checks.expect_warnings(subject)
+    build_checks.expect_warnings(subject)

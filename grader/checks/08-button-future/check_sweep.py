@@ -61,10 +61,9 @@ def check_triples(subject: Subject) -> None:
     mode="singles",
     levels=True,
 )
-def check_singles_levels(subject: Subject) -> None:
-    """One press before every instruction of the wait that matters, at the other optimisation
-    levels."""
-    sweep_checks.expect_singles_levels(subject)
+def check_singles_levels(subject: Subject, level: str) -> None:
+    """One press before every instruction of the wait that matters, at another level."""
+    sweep_checks.expect_singles_levels(subject, level)
 
 
 @check("Certificate", points=0, needs=["pairs"], mode="pairs", explores=True)

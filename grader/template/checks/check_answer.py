@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from wakelab import press_checks
+from wakelab import build_checks, press_checks
 from wakelab.checking import Finding, check, shared_check
 from wakelab.report import Verdict
 from wakelab.subject import Subject
 
-check_builds = shared_check(press_checks.expect_builds, "It compiles and links", 0)
+check_builds = shared_check(build_checks.expect_builds, "It compiles and links", 0)
 check_written = shared_check(
     press_checks.expect_written, "Every step is written", 0, needs=["builds"]
 )
@@ -35,5 +35,5 @@ def check_answer(subject: Subject) -> None:
 
 
 check_warnings = shared_check(
-    press_checks.expect_warnings, "The compiler has no warning", 5, needs=["written"]
+    build_checks.expect_warnings, "The compiler has no warning", 5, needs=["written"]
 )
