@@ -206,19 +206,24 @@ class Subject:
         """Nobody will ask for the digest of what was traced so far."""
         self._traces.clear()
 
-    def exploration(self, level: str = MAIN_LEVEL, presses: int = 2) -> Exploration:
+    def exploration(
+        self, level: str = MAIN_LEVEL, presses: int = 2, *, first_asleep: bool = False
+    ) -> Exploration:
         """What the task and the interrupt touch, in the window that the lab sweeps, and in that
-        which a press opens if there are two `presses`; seen once. Its trace counts for each check
-        that asks for it.
+        which a press opens if there are two `presses` (`first_asleep`: a press in the sleep); seen
+        once. Its trace counts for each check that asks for it.
         """
         known = self._explorations.get(level)
-        if known is None or known[0].presses < presses:
+        if known is None or not known[0].suffices(presses, first_asleep):
             window = self.lab.sweep.window if self.lab.sweep else ""
             start = self.image(level).symbol(window)
             if start is None:
                 raise SweepError(f"the program has no function {window}")
             board = self.board(level)
-            explored = explore(board, start.address, self.button, self.line, presses)
+            explored = explore(
+                *(board, start.address, self.button, self.line, presses),
+                first_asleep=first_asleep,
+            )
             known = self._explorations[level] = explored, self._traces.pop()
         explored, trace = known
         self._traces.append(trace)

@@ -95,15 +95,18 @@ class Search:
         machines: int,
         others: Collection[str] | None = None,
         presses: int = 2,
+        *,
+        first_asleep: bool = False,
     ) -> None:
-        """presses: how many are explored beforehand; with 1 only singles can be searched."""
+        """presses: how many are explored beforehand; with 1, or with `first_asleep`, only singles
+        can be searched."""
         plan = subject.lab.sweep
         if plan is None:
             raise SweepError(_without_window(subject.lab))
         start = subject.image(level).symbol(plan.window)
         if start is None:
             raise SweepError(f"the program has no function {plan.window}")
-        self._level, self._presses = level, presses
+        self._level, self._presses, self._first_asleep = level, presses, first_asleep
         self._plan = plan
         self._subject = subject
         self._start = start.address
@@ -142,7 +145,9 @@ class Search:
         """Explore the program on the subject's board, if nobody has. Each search begins with it:
         its trace is part of what each check has seen."""
         try:
-            seen = self._subject.exploration(self._level, self._presses)
+            seen = self._subject.exploration(
+                self._level, self._presses, first_asleep=self._first_asleep
+            )
         except TraceError as lost:
             raise SweepError(str(lost)) from lost
         if self._seen is not None:
@@ -394,8 +399,8 @@ def _without_window(lab: Lab) -> str:
 
 def main_search(subject: Subject) -> AbstractContextManager[Search]:
     """The search at the main level, which several checks go on with. Raises SweepError."""
-    presses = 2 if {"pairs", "triples"} & set(subject.modes) else 1
-    return subject.lent("search", lambda: Search(subject, MAIN_LEVEL, 1, presses=presses))
+    singles = not {"pairs", "triples"} & set(subject.modes)
+    return subject.lent("search", lambda: Search(subject, MAIN_LEVEL, 1, first_asleep=singles))
 
 
 def singles_at(subject: Subject, level: str) -> Swept:

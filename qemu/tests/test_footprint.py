@@ -27,7 +27,7 @@ from wakebench.footprint import (
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu, find_qemu
 from wakebench.probe import Registers
-from wakebench.sweep import Sweep, Window, build_harness
+from wakebench.sweep import Moment, Sweep, Window, build_harness
 from wakebench.trace import Kind
 
 BUTTON, LINE = "SELECT", "Interrupt fired!"
@@ -312,15 +312,40 @@ WRONG: dict[str, tuple[int, Changes]] = {
 """How many presses show it, and what is changed."""
 
 
+@pytest.mark.parametrize("first_asleep", [False, True], ids=["everywhere", "first-asleep"])
 @pytest.mark.parametrize("name", WRONG)
-def test_presses_that_are_not_answered_are_found(name: str, tmp_path: Path, one_qemu: Qemu) -> None:
+def test_presses_that_are_not_answered_are_found(
+    name: str, first_asleep: bool, tmp_path: Path, one_qemu: Qemu
+) -> None:
     presses, changes = WRONG[name]
     image = build(tmp_path / "wrong", "Og", changes)
     with Machine(image.path, one_qemu) as machine:
         board = Board(machine, image, Points({"poll": POLL}))
-        seen = explore(board, window_start(image), BUTTON, LINE)
+        seen = explore(board, window_start(image), BUTTON, LINE, first_asleep=first_asleep)
     assert min(map(len, seen.failing)) == presses
     assert seen.failing == tuple(sorted(seen.failing, key=len))
+    firsts = {places[0].moment for places in seen.failing if len(places) > 1}
+    if first_asleep:
+        assert firsts <= {Moment.ASLEEP}
+    elif presses > 1:
+        assert firsts > {Moment.ASLEEP}
+
+
+@pytest.mark.parametrize("board", ["Og"], indirect=True)
+def test_a_first_press_in_the_sleep_only(board: Board) -> None:
+    """One press comes everywhere all the same; and it is not enough for who wants two."""
+    start = window_start(board.image)
+    one = explore(board, start, BUTTON, LINE, presses=1)
+    asleep = explore(board, start, BUTTON, LINE, first_asleep=True)
+    assert (one.window, one.told, one.settings) == (asleep.window, asleep.told, asleep.settings)
+    assert one.reduction.classes == asleep.reduction.classes and not asleep.gaps
+    two = explore(board, start, BUTTON, LINE)
+    wanted = [(1, False), (2, True), (2, False)]
+    assert [each.suffices(*want) for each in (one, asleep, two) for want in wanted] == [
+        *(True, False, False),
+        *(True, True, False),
+        *(True, True, True),
+    ]
 
 
 @pytest.mark.parametrize("board", ["Os"], indirect=True)

@@ -95,10 +95,14 @@ class _Meeting:
 
 
 class _Explorer:
-    def __init__(self, board: Board, start: int, button: str, line: str, presses: int) -> None:
+    def __init__(
+        self, board: Board, start: int, button: str, line: str, presses: int, first_asleep: bool
+    ) -> None:
         self._board, self._start, self._wire = board, start, wire_of(button)
         self._answers = Answers(board, start, self._wire, line)
-        self._depth = presses
+        self._depth, self._first_asleep = presses, first_asleep
+        self._opens_windows = presses > 1 and not first_asleep
+        """Whether the window is followed that a press opens, wherever it comes."""
         self._prospects: dict[int, Prospect | None] = {}
         self._wakes: frozenset[int] = frozenset()
         self._told: tuple[int, ...] = ()
@@ -139,6 +143,7 @@ class _Explorer:
             self._told,
             tuple(self._failing),
             self._settings or Settings(),
+            self._first_asleep,
         )
 
     def _first_window(self) -> WindowTrace:
@@ -162,15 +167,15 @@ class _Explorer:
                 if len(self._done) == RUNS:
                     self._gaps.append(f"more than {RUNS} runs")
                     return
-                known = self._depth == 1 and found is not None and self._knows(*found)
+                known = not self._opens_windows and found is not None and self._knows(*found)
                 self._run(presses, partial(self._press_unseen, presses) if known else None)
 
     def _step(self, walker: Walker) -> Step:
         """One step of the task, noted."""
-        before = None if self._depth == 1 or walker.at_plain else walker.prospect()
+        before = None if not self._opens_windows or walker.at_plain else walker.prospect()
         step = walker.step()
         self._steps.add(step)
-        if self._depth > 1 and step.accesses and not step.masked:
+        if self._opens_windows and step.accesses and not step.masked:
             self._meetings.append(_Meeting(step, before, walker.prospect()))
         return step
 
@@ -273,14 +278,16 @@ class _Explorer:
     def _follow(self, walker: Walker, first: Place) -> None:
         """To the next sleep, or to a state that is known."""
         run = len(self._done)
+        whole = self._opens_windows or (self._depth > 1 and first.moment is Moment.ASLEEP)
         arrivals: Counter[int] = Counter()
         while not walker.at_end:
             if walker.enters_next:
                 begin = walker.passed
                 run_of_it = self._take_interrupt(walker)
-                self._seconds += self._seconds_in(walker, first, begin, run_of_it)
+                if whole:
+                    self._seconds += self._seconds_in(walker, first, begin, run_of_it)
                 continue
-            if self._depth == 1:
+            if not whole:
                 if not walker.handler_ahead:
                     return
                 self._step(walker)
@@ -402,10 +409,19 @@ def _priorities(board: Board) -> dict[int, int]:
     }
 
 
-def explore(board: Board, start: int, button: str, line: str = "", presses: int = 2) -> Exploration:
+def explore(
+    board: Board,
+    start: int,
+    button: str,
+    line: str = "",
+    presses: int = 2,
+    *,
+    first_asleep: bool = False,
+) -> Exploration:
     """Everything that a press of `button` and the program can do to each other, in the window from
     the first time at `start` to the sleep, and, with two `presses`, in the one that a first press
-    there opens. A press owes one `line`; without one, nothing is judged.
+    there opens; with `first_asleep` in the one alone that a press in the sleep opens. A press owes
+    one `line`; without one, nothing is judged.
 
     A program that looks whether it is being swept could be right only then. It would have to look
     here, too, where it is alone: so whoever touches what is the sweep's is refused.
@@ -413,4 +429,4 @@ def explore(board: Board, start: int, button: str, line: str = "", presses: int 
     Raises TraceError.
     """
     with board.guarding(SEEN_OF_IT):
-        return _Explorer(board, start, button, line, presses).explore()
+        return _Explorer(board, start, button, line, presses, first_asleep).explore()

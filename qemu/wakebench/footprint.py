@@ -165,6 +165,8 @@ class Exploration:
              and only then
     failing  where presses came that did not get a line each, or too many
     gaps     what could not be followed
+    first_asleep  of two presses the first came in the sleep; nothing is known of other windows that
+             a press opens
     """
 
     window: WindowTrace
@@ -177,6 +179,12 @@ class Exploration:
     told: tuple[int, ...] = ()
     failing: tuple[tuple[Place, ...], ...] = ()
     settings: Settings = Settings()
+    first_asleep: bool = False
+
+    def suffices(self, presses: int, first_asleep: bool) -> bool:
+        """Whether it tells what one with these would."""
+        everywhere = self.presses > 1 and not self.first_asleep
+        return everywhere or presses == 1 or (first_asleep and self.first_asleep)
 
     @property
     def reduction(self) -> Reduction:

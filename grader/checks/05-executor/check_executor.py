@@ -219,6 +219,7 @@ check_two_quick = shared_check(
     "Two quick presses, two lines",
     5,
     needs=["sleep-moments"],
+    explores=True,
 )
 check_singles = shared_check(
     sweep_checks.expect_singles,
