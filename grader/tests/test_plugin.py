@@ -183,6 +183,74 @@ def test_an_error_that_is_left_out_is_one_all_the_same(tmp_path: Path) -> None:
     assert with_checks(tmp_path, run, ()).verdict is Verdict.BUILD
 
 
+CHAIN = """
+from wakelab.checking import Finding, check
+from wakelab.report import Verdict
+
+def noted(subject, name, wrong=False):
+    subject.traces.append(name)
+    if wrong:
+        raise Finding(Verdict.WRONG, "right", "wrong", story=())
+
+@check("One", points=1)
+def check_one(subject):
+    noted(subject, "one")
+
+@check("Two", points=1, needs=["one"])
+def check_two(subject):
+    noted(subject, "two", wrong=True)
+
+@check("Three", points=1, needs=["one"])
+def check_three(subject):
+    noted(subject, "three")
+
+@check("Four", points=1, needs=["three", "two"])
+def check_four(subject):
+    noted(subject, "four")
+
+@check("Five", points=1, needs=["four"])
+def check_five(subject):
+    noted(subject, "five")
+"""
+
+
+@pytest.mark.parametrize(
+    ("others", "ran"),
+    [
+        ("", ["one", "two", "three"]),
+        ("three", ["one", "two"]),  # four will be left out, whatever comes of it
+        ("four", ["one", "two", "three"]),  # and so will five
+        ("one three four", ["two"]),
+        ("two", ["one", "three", "four", "five"]),
+    ],
+)
+def test_what_will_be_left_out_is_not_run(tmp_path: Path, others: str, ran: list[str]) -> None:
+    """While the `others` are another lane's; and what is told of it is what one lane tells."""
+    (tmp_path / "check_chain.py").write_text(CHAIN)
+    names = ["one", "two", "three", "four", "five"]
+    subject: Any = Leveled()
+    here: list[str] = []
+
+    def claim(position: int) -> bool:
+        return names[position] not in others.split()
+
+    def run(checks: ChecksPlugin) -> list[CheckResult]:
+        checks.run(subject, Lane(claim, tell=lambda at, _: here.append(names[at])))
+        assert checks.owed() == bool({"one", "two", "three"} & {*others.split()})
+        there = Lane(checks.is_owed, backwards=True)
+        checks.run(subject, there)
+        assert not checks.owed()
+        return checks.results
+
+    results = with_checks(tmp_path, run, ())
+    assert here == ran
+    whole: Any = Leveled()
+    assert results == run_checks(tmp_path, lambda: whole, ())
+    assert [each.verdict for each in results] == [
+        *(Verdict.PASS, Verdict.WRONG, Verdict.PASS, Verdict.SKIPPED, Verdict.SKIPPED)
+    ]
+
+
 def test_the_second_lane_begins_with_what_is_built(tmp_path: Path) -> None:
     (tmp_path / "check_traces.py").write_text(LEVELS + LEVELS.replace("check_", "check_more_"))
     subject: Any = Leveled()

@@ -40,8 +40,8 @@ class Spec:
     for each where the program builds; else that is what it finds. Where no such check was run, the
     program is not built at them, or the report does not tell of it."""
     explores: bool = False
-    """Whether the check rests on the exploration of the program. One lane runs all of these, so
-    that the program is explored once."""
+    """Whether the check explores the program, or sweeps a call of it: that takes long, so the
+    second lane begins with it. One lane runs all of these, so that the program is explored once."""
 
     def is_wanted(self, modes: Collection[str]) -> bool:
         """Whether the check is one of those that a grading with these modes of the sweep runs."""

@@ -2,8 +2,8 @@
 a second process, until the two meet. Those that explore the program belong to one of the two.
 
 A check's verdict and trace do not depend on which checks ran before it: each begins with a reset.
-So it does not matter who runs it. What may be skipped because an earlier check failed is not known
-in the second lane; it runs such checks all the same, and their results are dropped here.
+So it does not matter who runs it. What is left out because a check failed in the first lane is not
+known in the second; it runs such checks all the same, and their results are dropped here.
 """
 
 from __future__ import annotations

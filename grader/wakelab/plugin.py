@@ -56,8 +56,7 @@ class Lane:
     """Which of the checks a process runs.
 
     claim       asked before a part of a check, by its position from 0: is it this lane's?
-    backwards   the checks that explore first, then the others from the last to the first; without
-                a look at what a check needs
+    backwards   the checks that explore first, then the others from the last to the first
     tell        is told each part's position and result
     """
 
@@ -87,8 +86,6 @@ class ChecksPlugin:
         self._parts: Sequence[_Part] = ()
         """One for each item."""
         self._found: dict[_Part, CheckResult] = {}
-        self._left_out: dict[str, CheckResult] = {}
-        """Of checks that stand on a failed one, whatever else was found."""
         self.specs: list[Spec] = []
         """All checks, also those of other lanes, in the order in which they stand."""
         self.trouble: Exception | None = None
@@ -124,12 +121,28 @@ class ChecksPlugin:
     @property
     def results(self) -> list[CheckResult]:
         """What there is so far, in the order in which the checks stand."""
-        return [result for spec in self.specs if (result := self._result_of(spec))]
+        return list(self._known().values())
+
+    def _known(self) -> dict[str, CheckResult]:
+        """What became of each check of which that is known, by its id. What a check needs stands
+        before it; where that has not passed it is left out, whatever came of it in some lane."""
+        known: dict[str, CheckResult] = {}
+        ids = {spec.id for spec in self.specs}
+        for spec in self.specs:
+            needs = (need for need in spec.needs if not _passed(known.get(need)))
+            first = next(needs, None)
+            if first is None:
+                result = self._result_of(spec)
+            elif first in known or first not in ids:
+                result = self._skipped(spec, known[first].title if first in known else first)
+            else:
+                continue  # another lane is at it
+            if result is not None:
+                known[spec.id] = result
+        return known
 
     def _result_of(self, spec: Spec) -> CheckResult | None:
         """What became of a check, as soon as its parts leave no doubt about it."""
-        if left_out := self._left_out.get(spec.id):
-            return left_out
         found = []
         for part in self._parts:
             if part.spec != spec:
@@ -137,37 +150,44 @@ class ChecksPlugin:
             if part not in self._found:
                 return None
             found.append(self._found[part])
-            if found[-1].verdict is not Verdict.PASS:
+            if not _passed(found[-1]):
                 break
         return _merged(found)
+
+    def _is_moot(self, spec: Spec) -> bool:
+        """Whether nobody will ask what the check says: it is known, or will be left out. Another
+        lane may be at a need just now, which may stand on one that failed here."""
+        return spec.id in self._known() or any(map(self._cannot_pass, self._needs(spec)))
+
+    def _cannot_pass(self, spec: Spec) -> bool:
+        found = (self._found.get(part) for part in self._parts if part.spec == spec)
+        failed = any(result is not None and not _passed(result) for result in found)
+        return failed or any(map(self._cannot_pass, self._needs(spec)))
+
+    def _needs(self, spec: Spec) -> list[Spec]:
+        return [each for each in self.specs if each.id in spec.needs]
 
     def add(self, position: int, result: CheckResult) -> None:
         """Take over what another lane has found of a part."""
         self._found[self._parts[position]] = result
 
     def owed(self) -> bool:
-        """Whether another lane has still to say something that matters. What stands on a failed
-        check is skipped, whatever came of it there.
-        """
-        for spec in self.specs:
-            if missing := self._missing(spec):
-                self._leave_out(spec, missing)
-            elif self._result_of(spec) is None:
-                return True
-        return False
+        """Whether another lane has still to say something that matters."""
+        return len(self._known()) < len(self.specs)
 
     def looked_at_levels(self) -> bool:
         """Whether any check was run that looks at more than the main level."""
+        known = self._known()
         return any(
-            spec.levels and result.verdict is not Verdict.SKIPPED
+            spec.levels and known[spec.id].verdict is not Verdict.SKIPPED
             for spec in self.specs
-            if (result := self._result_of(spec))
+            if spec.id in known
         )
 
     def is_owed(self, position: int) -> bool:
         """Whether there is no result for the part at this position, and should be one."""
         part = self._parts[position]
-        return part not in self._found and self._result_of(part.spec) is None
+        return part not in self._found and not self._is_moot(part.spec)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """A check that looks at other levels is one item for each."""
@@ -205,10 +225,7 @@ class ChecksPlugin:
         if marked is None:
             return None
         part = _Part(self._plan.applied(marked), _level(pyfuncitem))
-        missing = "" if self._lane.backwards else self._failed_before(part.spec)
-        if missing:
-            self._leave_out(part.spec, missing)
-        if self._result_of(part.spec) is not None:
+        if self._is_moot(part.spec):
             return True
         self._subject.take_remark()
         self._subject.take_digest()  # what a check before this one left, which ended in trouble
@@ -254,24 +271,6 @@ class ChecksPlugin:
                 raise KeyboardInterrupt from error
             raise
 
-    def _missing(self, spec: Spec) -> str:
-        """The title of the first need that did not pass, or empty."""
-        for need in spec.needs:
-            result = self._result_of_need(need)
-            if result is None or result.verdict is not Verdict.PASS:
-                return result.title if result else need
-        return ""
-
-    def _result_of_need(self, need: str) -> CheckResult | None:
-        spec = next((spec for spec in self.specs if spec.id == need), None)
-        return self._result_of(spec) if spec else None
-
-    def _failed_before(self, spec: Spec) -> str:
-        """The same, as far as is known: another lane may be at a need just now."""
-        if self._lane.claim is _everything or all(map(self._result_of_need, spec.needs)):
-            return self._missing(spec)
-        return ""
-
     def _failed(self, spec: Spec, finding: Finding) -> CheckResult:
         place = finding.place
         if place is None and finding.pc is not None:
@@ -290,8 +289,8 @@ class ChecksPlugin:
             trace_hash=self._subject.take_digest(),
         )
 
-    def _leave_out(self, spec: Spec, missing: str) -> None:
-        self._left_out[spec.id] = self._result(
+    def _skipped(self, spec: Spec, missing: str) -> CheckResult:
+        return self._result(
             spec,
             Verdict.SKIPPED,
             expected=f"first: {missing}",
@@ -334,6 +333,10 @@ def _at_level(check: Callable[..., object], level: str, subject: Subject) -> Non
         return
     expect_level(subject, level)
     check(subject=subject, level=level)
+
+
+def _passed(result: CheckResult | None) -> bool:
+    return result is not None and result.verdict is Verdict.PASS
 
 
 def _merged(parts: Sequence[CheckResult]) -> CheckResult:

@@ -301,7 +301,7 @@ def _poke(test: Wakers, field: int) -> None:
     test.call("set_flag", test.listeners + 4 * field)
 
 
-@check("A wake before every instruction of a run", points=5, needs=["during"])
+@check("A wake before every instruction of a run", points=5, needs=["during"], explores=True)
 def check_singles(subject: Subject) -> None:
     """The handler wakes the task that is run; a poll that begins later must follow."""
     _sweep(subject, MAIN_LEVEL)

@@ -92,7 +92,12 @@ def check_primask(subject: Subject) -> None:
             )
 
 
-@check("A wake before every instruction of register", points=25, needs=["rejoin", "primask"])
+@check(
+    "A wake before every instruction of register",
+    points=25,
+    needs=["rejoin", "primask"],
+    explores=True,
+)
 def check_register(subject: Subject) -> None:
     """One waits, two registers, and somebody wakes in between; and the same with nobody there."""
     tally = _sweep_register(subject, MAIN_LEVEL)

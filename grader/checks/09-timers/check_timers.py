@@ -321,7 +321,9 @@ def check_cancel(subject: Subject) -> None:
             )
 
 
-@check("A tick before every instruction of poll and cancel", points=10, needs=["cancel"])
+@check(
+    "A tick before every instruction of poll and cancel", points=10, needs=["cancel"], explores=True
+)
 def check_singles(subject: Subject) -> None:
     """The tick of the deadline during a poll; and during the cancel of another timer."""
     subject.remark(str(_sweep(subject, MAIN_LEVEL)))

@@ -396,7 +396,12 @@ def _timed_out(test: Parts) -> bool:
     return bool(word(test.board, "spare_timeout", TIMED_OUT) & 0xFF)
 
 
-@check("A tick before every instruction of the time-out's poll", points=10, needs=["timeout"])
+@check(
+    "A tick before every instruction of the time-out's poll",
+    points=10,
+    needs=["timeout"],
+    explores=True,
+)
 def check_singles(subject: Subject) -> None:
     """The tick of the deadline: ready now, or woken."""
     subject.remark(str(_sweep(subject, MAIN_LEVEL)))

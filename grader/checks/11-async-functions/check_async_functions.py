@@ -228,7 +228,7 @@ def check_receive(subject: Subject) -> None:
         )
 
 
-@check("A send before every instruction of receive", points=20, needs=["receive"])
+@check("A send before every instruction of receive", points=20, needs=["receive"], explores=True)
 def check_singles(subject: Subject) -> None:
     """Into an empty channel, into one with an item, and into a full one."""
     subject.remark(str(_sweep(subject, MAIN_LEVEL)))

@@ -239,7 +239,7 @@ def check_during(subject: Subject) -> None:
         )
 
 
-@check("A press before every instruction of a run", points=15, needs=["during"])
+@check("A press before every instruction of a run", points=15, needs=["during"], explores=True)
 def check_singles(subject: Subject) -> None:
     """The button's handler, which is more urgent, wakes a task that the executor is polling."""
     subject.remark(str(_sweep_run(subject, MAIN_LEVEL)))
