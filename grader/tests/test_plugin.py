@@ -251,6 +251,27 @@ def test_what_will_be_left_out_is_not_run(tmp_path: Path, others: str, ran: list
     ]
 
 
+def test_what_needs_a_later_check_or_itself_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "check_traces.py").write_text(
+        """
+from wakelab.checking import check
+
+@check("One", points=1, needs=["two"])
+def check_one(subject):
+    pass
+
+@check("Two", points=1, needs=["two"])
+def check_two(subject):
+    pass
+"""
+    )
+    results = run_checks(tmp_path, FakeSubject, ())  # type: ignore[arg-type]
+    assert [(each.verdict, each.expected) for each in results] == [
+        (Verdict.SKIPPED, "first: two"),
+        (Verdict.SKIPPED, "first: two"),
+    ]
+
+
 def test_the_second_lane_begins_with_what_is_built(tmp_path: Path) -> None:
     (tmp_path / "check_traces.py").write_text(LEVELS + LEVELS.replace("check_", "check_more_"))
     subject: Any = Leveled()

@@ -124,20 +124,20 @@ class ChecksPlugin:
         return list(self._known().values())
 
     def _known(self) -> dict[str, CheckResult]:
-        """What became of each check of which that is known, by its id. What a check needs stands
-        before it; where that has not passed it is left out, whatever came of it in some lane."""
+        """What became of each check of which that is known, by its id. Where what it needs has not
+        passed, or does not stand before it, it is left out, whatever came of it in some lane."""
         known: dict[str, CheckResult] = {}
-        ids = {spec.id for spec in self.specs}
+        unknown: set[str] = set()
         for spec in self.specs:
-            needs = (need for need in spec.needs if not _passed(known.get(need)))
-            first = next(needs, None)
-            if first is None:
+            missing = next((need for need in spec.needs if not _passed(known.get(need))), None)
+            result = None
+            if missing is None:
                 result = self._result_of(spec)
-            elif first in known or first not in ids:
-                result = self._skipped(spec, known[first].title if first in known else first)
+            elif missing not in unknown:
+                result = self._skipped(spec, known[missing].title if missing in known else missing)
+            if result is None:  # another lane is at it, or at what it needs
+                unknown.add(spec.id)
             else:
-                continue  # another lane is at it
-            if result is not None:
                 known[spec.id] = result
         return known
 
@@ -165,7 +165,8 @@ class ChecksPlugin:
         return failed or any(map(self._cannot_pass, self._needs(spec)))
 
     def _needs(self, spec: Spec) -> list[Spec]:
-        return [each for each in self.specs if each.id in spec.needs]
+        before = self.specs[: self.specs.index(spec)]
+        return [each for each in before if each.id in spec.needs]
 
     def add(self, position: int, result: CheckResult) -> None:
         """Take over what another lane has found of a part."""
