@@ -138,11 +138,14 @@ class Terminal:
         """Wait for the next; the screen with it."""
 
         def is_whole(words: str) -> bool:
-            found = GRADED.search(words)
-            return found is not None and KEYS in words[found.end() :]
+            found = GRADED.search(screen(words))
+            return found is not None and KEYS in screen(words)[found.end() :]
 
-        words = self.until(is_whole)
-        return words[words.rindex("\nLab ") :]
+        def screen(words: str) -> str:
+            """The last of them; of one that had begun before, nothing."""
+            return words[begin:] if (begin := words.rfind("\nLab ")) >= 0 else ""
+
+        return screen(self.until(is_whole))
 
     def save(self, path: Path, content: str) -> None:
         """And what was said until now counts no more."""
