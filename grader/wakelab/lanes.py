@@ -133,13 +133,13 @@ def _be_second(
 
     die_with(parent)
     stay_on_core(parent)
+
+    def tell(position: int, result: CheckResult) -> None:
+        connection.send((position, result))
+
+    lane = Lane(partial(claims.claim, lane=_SECOND), backwards=True, tell=tell)
     with work.subject(build) as subject:
-
-        def tell(position: int, result: CheckResult) -> None:
-            connection.send((position, result))
-
         try:
-            claim = partial(claims.claim, lane=_SECOND)
-            checks.run(subject, Lane(claim, backwards=True, tell=tell))
+            checks.run(subject, lane)
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending the machines is under way

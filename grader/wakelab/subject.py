@@ -185,11 +185,6 @@ class Subject:
         return self._images[level]
 
     @property
-    def levels(self) -> tuple[str, ...]:
-        """The levels that are built so far."""
-        return tuple(elf.level for elf in self._whole.elfs)
-
-    @property
     def qemu_version(self) -> str:
         """The version of the QEMU in use; empty before the first board."""
         return self._latest.qemu_version if self._latest else ""

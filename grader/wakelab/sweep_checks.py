@@ -6,12 +6,12 @@ Found from inside the guest, confirmed from outside.
 
 from __future__ import annotations
 
-from wakebench.board import Board, Unmet
+from wakebench.board import Unmet
 from wakebench.sweep import Moment, Place
-from wakebench.trace import Kind
 from wakelab.build import MAIN_LEVEL
 from wakelab.checking import counted
 from wakelab.counterexample import explain
+from wakelab.press import PressTest, called
 from wakelab.schedule import Schedule, confirm, play
 from wakelab.shared import finding_of, unprotected
 from wakelab.subject import Subject
@@ -56,12 +56,15 @@ def certify(subject: Subject) -> None:
     """What the sweep has tried, what a press costs, and how much of its time the core sleeps."""
     with main_search(subject) as search:
         singles, pairs = search.singles(), search.pairs()
-    board = subject.board()
-    _press_once(board, subject.button)  # the first press may be another matter
-    before = len(board.trace)
-    with board.recording() as steps:
-        _press_once(board, subject.button)
-    polls = [e for e in board.trace.since(before) if e.kind is Kind.CALL and e.note == "poll"]
+    test = PressTest(subject, subject.board())
+    test.settle()
+    test.press()  # the first may be another matter
+    test.release()
+    before = len(test.board.trace)
+    with test.board.recording() as steps:
+        test.press()
+        test.release()
+    polls = called("poll", test.board.trace.since(before))
     executed = len(steps) - 1  # the last is where the core stands
     asleep = 100 * (1 - executed / INSTRUCTIONS_A_SECOND)
     subject.remark(
@@ -69,14 +72,6 @@ def certify(subject: Subject) -> None:
         f" two tried, 0 failed. A press costs {counted(len(polls), 'poll')} and {executed}"
         f" instructions; pressed once a second, the core would sleep {asleep:.3f} % of the time."
     )
-
-
-def _press_once(board: Board, button: str) -> None:
-    board.wait_asleep()
-    board.press(button)
-    board.wait_asleep()
-    board.release(button)
-    board.wait_asleep()
 
 
 def expect_triples(subject: Subject) -> None:

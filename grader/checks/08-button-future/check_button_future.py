@@ -72,7 +72,7 @@ def check_two_quick(subject: Subject) -> None:
 
 @check("It works at -O0, -O2 and -Os as well", points=5, needs=["one-line"], levels=True)
 def check_levels(subject: Subject, level: str) -> None:
-    """Two presses, a quick one and a spurious wake at the other optimisation levels, and no warning
+    """Two presses, a quick one and a spurious wake at another optimisation level, and no warning
     that the main one does not have."""
     press_checks.expect_levels(subject, level)
 
