@@ -86,7 +86,7 @@ def _candidates(schedule: Schedule) -> Iterator[Schedule]:
     last = schedule.places[-1]
     for shift in NEIGHBOURS:
         if last.nth + shift > 0:
-            place = replace(last, nth=last.nth + shift)
+            place = last._replace(nth=last.nth + shift)
             yield replace(schedule, places=(*schedule.places[:-1], place))
 
 

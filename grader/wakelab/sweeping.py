@@ -384,7 +384,7 @@ def _failing(results: Sequence[_Tried]) -> list[tuple[Place, ...]]:
 
 def _anonymous(found: Sequence[Placement]) -> list[Placement]:
     """Without what struck."""
-    return [replace(p, place=replace(p.place, interrupt="")) for p in found]
+    return [p._replace(place=p.place._replace(interrupt="")) for p in found]
 
 
 def _without_window(lab: Lab) -> str:

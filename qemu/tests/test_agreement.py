@@ -4,7 +4,7 @@ ones is what test_footprint and the campaign look at."""
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
@@ -23,7 +23,7 @@ def step(pc: int) -> Step:
 
 
 SEEN = Exploration(
-    WindowTrace(tuple(map(step, range(0, WFI, 2))), replace(step(WFI), closed=True), "SELECT"),
+    WindowTrace(tuple(map(step, range(0, WFI, 2))), step(WFI)._replace(closed=True), "SELECT"),
     frozenset(map(step, range(0, WFI, 2))),
     (),
     Footprint(),
@@ -44,7 +44,7 @@ ALL = [
 
 def but(changes: dict[int, Outcome], placements: Sequence[Placement] = ALL) -> list[Placement]:
     """With other outcomes, by index."""
-    return [replace(p, outcome=changes.get(n, p.outcome)) for n, p in enumerate(placements)]
+    return [p._replace(outcome=changes.get(n, p.outcome)) for n, p in enumerate(placements)]
 
 
 def reduced(placements: Sequence[Placement]) -> list[Placement]:
@@ -107,7 +107,7 @@ def test_a_representative_that_fails_alone() -> None:
 
 
 def test_in_a_handler_the_representative_may_be_the_stricter_one() -> None:
-    nested = [replace(p, nested=True) for p in ALL]
+    nested = [p._replace(nested=True) for p in ALL]
     for outcomes, problems in (({3: LOST}, 0), ({1: LOST}, 2)):
         brute = but(outcomes, nested)
         compared = comparison(Fake(brute, reduced(brute)))
@@ -130,10 +130,10 @@ def test_a_sweep_that_strikes_where_the_trace_is_not() -> None:
 
 
 def test_a_sweep_that_gives_up_is_compared_at_its_earliest_failure() -> None:
-    brute = [*ALL[:2], replace(ALL[2], outcome=Outcome.RUNAWAY)]
+    brute = [*ALL[:2], ALL[2]._replace(outcome=Outcome.RUNAWAY)]
 
     def fails(*indexes: int) -> list[Placement]:
-        return [replace(ALL[n], outcome=Outcome.RUNAWAY) for n in indexes]
+        return [ALL[n]._replace(outcome=Outcome.RUNAWAY) for n in indexes]
 
     for few, problems in ((fails(3), 0), (fails(1), 1), ([], 1)):
         compared = comparison(Fake(brute, few))

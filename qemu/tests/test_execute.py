@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from firmwares import Bench
 
@@ -31,7 +29,7 @@ def lines(board: Board) -> list[str]:
     """The trace; but a handler's return is written down when the core is next looked at, and step
     by step that is at once."""
     return [
-        replace(e, pc=0, exception=0).canonical() if e.kind is Kind.EXIT else e.canonical()
+        e._replace(pc=0, exception=0).canonical() if e.kind is Kind.EXIT else e.canonical()
         for e in board.trace
     ]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-
 import pytest
 
 from wakebench.pins import Edge
@@ -22,17 +20,17 @@ OTHER = {
 
 
 def test_every_field_has_another_value() -> None:
-    assert {each.name for each in fields(Event)} == set(OTHER)
+    assert set(Event._fields) == set(OTHER)
 
 
 @pytest.mark.parametrize("name", OTHER)
 def test_digest_depends_on_every_field(name: str) -> None:
-    changed = replace(EVENT, **{name: OTHER[name]})
+    changed = EVENT._replace(**{name: OTHER[name]})
     assert Trace([changed]).digest() != Trace([EVENT]).digest()
 
 
 def test_digest_depends_on_order_and_number() -> None:
-    later = replace(EVENT, ms=4)
+    later = EVENT._replace(ms=4)
     digests = [
         Trace(events).digest()
         for events in ([], [EVENT], [EVENT, EVENT], [EVENT, later], [later, EVENT])
@@ -61,7 +59,7 @@ def test_a_program_cannot_forge_a_second_event() -> None:
 
 def test_digest_is_of_the_text_not_of_the_enum() -> None:
     """An Edge and its text are equal, so two events with them are one and the same."""
-    as_enum, as_text = replace(EVENT, note=Edge.LATCHED), replace(EVENT, note="latched")
+    as_enum, as_text = EVENT._replace(note=Edge.LATCHED), EVENT._replace(note="latched")
     assert as_enum == as_text
     assert Trace([as_enum]).digest() == Trace([as_text]).digest()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from wakebench.board import Board, Ended, Unmet
 from wakebench.decode import DEVICES, DEVICES_END, SYSTEM, Does, Masks
@@ -11,8 +12,7 @@ from wakebench.errors import BenchError
 from wakebench.probe import Registers
 
 
-@dataclass(frozen=True)
-class DeviceAccess:
+class DeviceAccess(NamedTuple):
     """One access to a peripheral or to the core's own registers.
 
     step       number of the instruction in the run, from 0
@@ -30,8 +30,7 @@ class DeviceAccess:
     value: int = -1
 
 
-@dataclass(frozen=True)
-class Sleep:
+class Sleep(NamedTuple):
     """A WFI: what held interrupts back at it."""
 
     step: int
@@ -49,8 +48,8 @@ class Observed:
 
     def then(self, later: Observed) -> Observed:
         """This run, and the one that went on from it some time later."""
-        accesses = (replace(each, step=each.step + self.steps) for each in later.accesses)
-        sleeps = (replace(each, step=each.step + self.steps) for each in later.sleeps)
+        accesses = (each._replace(step=each.step + self.steps) for each in later.accesses)
+        sleeps = (each._replace(step=each.step + self.steps) for each in later.sleeps)
         return Observed(
             (*self.accesses, *accesses), (*self.sleeps, *sleeps), self.steps + later.steps
         )

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wakebench import console
 from wakebench.core import ICSR, SRAM, SRAM_PAINT, SRAM_SIZE, Budget, Core
@@ -143,16 +143,14 @@ class _At(Enum):
     ASLEEP = "asleep in a WFI"
 
 
-@dataclass(frozen=True)
-class _Active:
+class _Active(NamedTuple):
     """A handler that has not returned."""
 
     number: int
     name: str
 
 
-@dataclass(frozen=True)
-class _Waker:
+class _Waker(NamedTuple):
     """What the waker in a poll's context would call; a copy, because the context goes with poll.
     `address` is where the original lay.
     """
@@ -162,16 +160,14 @@ class _Waker:
     data: int
 
 
-@dataclass(frozen=True)
-class OpenCall:
+class OpenCall(NamedTuple):
     """A call from outside that is under way; see Board.begin_call."""
 
     saved: Registers
     resume_at: int
 
 
-@dataclass(frozen=True)
-class _Open:
+class _Open(NamedTuple):
     """A traced call that has not returned."""
 
     name: str

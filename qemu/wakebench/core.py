@@ -19,6 +19,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from wakebench.display import DARK, Display, Picture
 from wakebench.errors import BenchError, Suspected
@@ -577,8 +578,7 @@ def _paths(tree: str) -> dict[str, str]:
     return found
 
 
-@dataclass(frozen=True)
-class _Go:
+class _Go(NamedTuple):
     """A resume in the journal, and how it ended."""
 
     why: Why

@@ -16,9 +16,7 @@ from typing import Any, TypeVar
 from qemu.qmp import QMPClient, QMPError
 
 from wakebench.errors import BenchError
-
-ANSWER_TIMEOUT_S = 20.0
-"""Protects the host only."""
+from wakebench.patience import ANSWER_TIMEOUT_S
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ leaves open: addresses, sizes, and whether the condition of an IT block holds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wakebench.errors import BenchError
 from wakebench.image import Image
@@ -42,8 +42,7 @@ _NAMES = {**{f"r{n}": n for n in range(16)}, "sb": 9, "sl": 10, "fp": 11, "ip": 
 _NUMBERS = {**_NAMES, "sp": SP, "lr": 14, "pc": PC}
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """A read or a write of `size` bytes. `data` is what a write writes; where it writes but one
     bit of a byte, by its alias, `bit` is the number of that bit. `device` is any access outside of
     memory: a peripheral, or the core's own registers."""
@@ -85,8 +84,7 @@ class Does(Enum):
     CALLS = "calls the host, or the supervisor"
 
 
-@dataclass(frozen=True, slots=True)
-class Masks:
+class Masks(NamedTuple):
     """What holds interrupts back."""
 
     primask: bool = False
@@ -272,7 +270,7 @@ def _aliased(access: Access) -> Access:
         return access
     address, bit = divmod(access.address - BIT_BAND >> 2, 8)
     data = bytes([access.data[0] & 1]) if access.data else b""
-    return replace(access, address=RAM + address, size=1, data=data, bit=bit)
+    return access._replace(address=RAM + address, size=1, data=data, bit=bit)
 
 
 # -- masks and conditions ------------------------------------------------------------------------
@@ -292,7 +290,7 @@ def _mask_rule(mnemonic: str, operands: str) -> Callable[[Registers, Masks], Mas
         change = {
             name: on for flag, name in (("i", "primask"), ("f", "faultmask")) if flag in operands
         }
-        return lambda before, masks: replace(masks, **change)
+        return lambda before, masks: masks._replace(**change)
     target, _, source = operands.partition(", ")
     number = _NUMBERS.get(source, 0)
 
@@ -300,15 +298,15 @@ def _mask_rule(mnemonic: str, operands: str) -> Callable[[Registers, Masks], Mas
         value = before[number]
         match target:
             case "primask":
-                return replace(masks, primask=bool(value & 1))
+                return masks._replace(primask=bool(value & 1))
             case "faultmask":
-                return replace(masks, faultmask=bool(value & 1))
+                return masks._replace(faultmask=bool(value & 1))
             case "basepri":
-                return replace(masks, basepri=value & 0xFF)
+                return masks._replace(basepri=value & 0xFF)
             case "basepri_max":
                 value &= 0xFF
                 lower = value and (not masks.basepri or value < masks.basepri)
-                return replace(masks, basepri=value) if lower else masks
+                return masks._replace(basepri=value) if lower else masks
         return masks
 
     return written

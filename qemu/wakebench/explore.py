@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from wakebench.answers import Answers, expect_no_trespass, let_handler_run
 from wakebench.board import Board, Ended, Unmet
@@ -61,8 +61,7 @@ _Presses = tuple[Place, ...]
 first."""
 
 
-@dataclass(frozen=True)
-class _Later:
+class _Later(NamedTuple):
     """A second press whose handler was not known when its place was passed, and what that handler
     would find."""
 
@@ -71,8 +70,7 @@ class _Later:
     line: Line
 
 
-@dataclass(frozen=True)
-class _Second:
+class _Second(NamedTuple):
     """A place for a second press, in a state that no other run has come to: `here` are the core's
     registers there; in thread mode `step` comes next, and a press `calls` a handler at once or, if
     not, at least `changes` the line. `told`: the handler that is under way has told the task."""
@@ -85,8 +83,7 @@ class _Second:
     told: bool = False
 
 
-@dataclass(frozen=True)
-class _Meeting:
+class _Meeting(NamedTuple):
     """A step, and what the handler of a press before or after it would find, if it would start."""
 
     step: Step

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wakebench.decode import Access
 from wakebench.line import wire_of
@@ -21,8 +22,7 @@ class TraceError(Exception):
     """The window cannot be traced; the sentence says why. The rest of a report still stands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One instruction as it was executed. `masked`: the button's interrupt would have had to wait
     before it; `closed`: any interrupt, also the sweep's own, which only PRIMASK and FAULTMASK hold.
     `accesses`: what it read and wrote, flash and a handler's own stack left out. `exception`: 0 in
@@ -136,8 +136,7 @@ class Reduction:
         return f"{said}, except: {'; '.join(self.gaps)}" if self.gaps else said
 
 
-@dataclass(frozen=True)
-class Contact:
+class Contact(NamedTuple):
     """A step of the task that touches memory or a device, and what a press just before it and just
     after it would make its handler touch: nothing where no handler would start at once."""
 

@@ -8,10 +8,10 @@ import hashlib
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.construct import ConstructError
@@ -52,8 +52,7 @@ _Rows = list[tuple[int, "SourceLine | None"]]
 """(first address, line), sorted; None ends a sequence."""
 
 
-@dataclass(frozen=True)
-class Symbol:
+class Symbol(NamedTuple):
     """A named piece of the image. `address` has the Thumb bit removed."""
 
     name: str
@@ -66,8 +65,7 @@ class Symbol:
         return self.address <= address < self.address + max(self.size, 1)
 
 
-@dataclass(frozen=True)
-class SourceLine:
+class SourceLine(NamedTuple):
     """A line of source, the file as the compiler was told it."""
 
     file: str

@@ -9,7 +9,7 @@ them), and held against the machine's own at each sleep.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from wakebench.board import Board
 from wakebench.decode import Access
@@ -48,8 +48,7 @@ BANK = 0x80
 """Bytes from one of the first four to the next."""
 
 
-@dataclass(frozen=True)
-class Wire:
+class Wire(NamedTuple):
     """Which line it is."""
 
     button: str
@@ -90,8 +89,7 @@ def wire_of(button: str) -> Wire:
     return Wire(button, PORTS[pin.port], 1 << pin.number, PORT_IRQ[pin.port])
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """The state of a line.
 
     levels   of the port's pins, as its DATA register has them
@@ -140,19 +138,19 @@ class Line:
         changed = (levels ^ self.levels) & ~port.direction & 0xFF
         as_selected = ~(levels ^ port.event) & 0xFF
         edges = changed & ~port.sense & (port.both_edges | as_selected)
-        port = replace(port, raw=port.raw | edges | as_selected & port.sense)
-        after = replace(self, levels=levels, port=port)
-        return replace(after, pending=True) if after.asked and not self.asked else after
+        port = port._replace(raw=port.raw | edges | as_selected & port.sense)
+        after = self._replace(levels=levels, port=port)
+        return after._replace(pending=True) if after.asked and not self.asked else after
 
     # -- what comes from the core ----------------------------------------------------------------
 
     def entered(self) -> Line:
         """The handler begins."""
-        return replace(self, pending=False, active=True)
+        return self._replace(pending=False, active=True)
 
     def left(self) -> Line:
         """The handler has returned; a port that still asks is heard again."""
-        return replace(self, pending=self.pending or self.asked, active=False)
+        return self._replace(pending=self.pending or self.asked, active=False)
 
     def after(self, access: Access) -> Line:
         """After a write of the program's. Other accesses change nothing."""
@@ -170,9 +168,9 @@ class Line:
             driven = offset >> 2 & port.direction
             return self._sensed(self.levels & ~driven | byte & driven)
         if offset == GPIO_ICR:
-            port = replace(port, raw=port.raw & ~byte)
+            port = port._replace(raw=port.raw & ~byte)
         elif offset in _PLAIN:
-            port = replace(port, **{_PLAIN[offset]: byte})
+            port = port._replace(**{_PLAIN[offset]: byte})
         else:
             return self
         return self._sensed(self.levels, port)
@@ -180,19 +178,19 @@ class Line:
     def _nvic_written(self, access: Access) -> Line:
         irq = self.wire.irq
         if access.address == STIR:
-            return replace(self, pending=True) if _value(access) & 0x1FF == irq else self
+            return self._replace(pending=True) if _value(access) & 0x1FF == irq else self
         if IPR + irq in access.bytes():
             byte = access.data[IPR + irq - access.address] if access.data else 0
-            return replace(self, priority=byte)
+            return self._replace(priority=byte)
         bank = ISER + (access.address - ISER) // BANK * BANK
         first = 8 * (access.address - bank)
         if not _value(access) << first >> irq & 1:
             return self
         held = self.asked and not self.active
         if bank in (ISER, ICER):
-            return replace(self, enabled=bank == ISER)
+            return self._replace(enabled=bank == ISER)
         if bank in (ISPR, ICPR):
-            return replace(self, pending=bank == ISPR or (self.pending and held))
+            return self._replace(pending=bank == ISPR or (self.pending and held))
         return self
 
 

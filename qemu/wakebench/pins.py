@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from wakebench.errors import BenchError
 from wakebench.pin_names import BUTTONS, Pin
@@ -51,8 +51,7 @@ class Edge(StrEnum):
     """The port took no notice: the level did not change, or the edge is not the one selected."""
 
 
-@dataclass(frozen=True)
-class PortState:
+class PortState(NamedTuple):
     """A port's interrupt registers as they are now; for diagnosis."""
 
     direction: int

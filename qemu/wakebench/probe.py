@@ -9,16 +9,15 @@ they cost is the way there and back.
 from __future__ import annotations
 
 import re
+import select
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from wakebench.errors import BenchError
-
-ANSWER_TIMEOUT_S = 20.0
-"""Protects the host only: commands to a stopped machine answer within a millisecond."""
+from wakebench.patience import expect_answers
 
 BLOCK = 1024
 """Bytes of memory in one packet; QEMU's hold twice as much, for the hexadecimal, and more."""
@@ -87,8 +86,7 @@ class Why(Enum):
     GONE = "QEMU ended"
 
 
-@dataclass(frozen=True)
-class Stop:
+class Stop(NamedTuple):
     """One stop: why, and the stub's own words."""
 
     why: Why
@@ -104,8 +102,7 @@ class Stop:
 _WATCHED = re.compile(r"watch:([0-9a-f]+)")
 
 
-@dataclass(frozen=True)
-class Area:
+class Area(NamedTuple):
     """Addresses that are guarded: from any access, or only from being read."""
 
     name: str
@@ -138,6 +135,9 @@ class Probe:
 
     def __init__(self, connection: socket.socket, before: Callable[[], None] = _nothing) -> None:
         self._socket = connection
+        expect_answers(connection)
+        self._readable = select.poll()
+        self._readable.register(connection, select.POLLIN)
         self._before = before
         self._buffer = b""
         self._waiting: list[bytes] = []
@@ -163,9 +163,9 @@ class Probe:
                 if answer != b"OK":
                     raise BenchError(f"the gdbstub refused {each[:20]!r}: {answer[:20]!r}")
 
-    def _receive(self, timeout_s: float) -> bytes:
-        """The next packet's payload. Raises TimeoutError, ConnectionLost."""
-        self._socket.settimeout(timeout_s)
+    def _receive(self, patience_s: float | None = None) -> bytes:
+        """The next packet's payload; without `patience_s` it comes at once, or something is wrong.
+        Raises TimeoutError, ConnectionLost."""
         while True:
             start = self._buffer.find(b"$")
             end = self._buffer.find(b"#", start)
@@ -173,10 +173,12 @@ class Probe:
                 payload = self._buffer[start + 1 : end]
                 self._buffer = self._buffer[end + 3 :]
                 return payload
+            if patience_s is not None and not self._readable.poll(patience_s * 1000):
+                raise TimeoutError
             try:
                 chunk = self._socket.recv(65536)
-            except TimeoutError:
-                raise
+            except BlockingIOError as late:
+                raise TimeoutError from late
             except OSError as gone:
                 raise ConnectionLost from gone
             if not chunk:
@@ -189,7 +191,7 @@ class Probe:
 
     def _answer(self, payload: bytes) -> bytes:
         try:
-            return self._receive(ANSWER_TIMEOUT_S)
+            return self._receive()
         except TimeoutError as late:
             raise BenchError(f"the gdbstub did not answer {payload[:20]!r}") from late
 
@@ -248,7 +250,7 @@ class Probe:
         said = b""
         while True:
             try:
-                answer = self._receive(ANSWER_TIMEOUT_S)
+                answer = self._receive()
             except TimeoutError as late:
                 raise BenchError(f"QEMU's monitor did not answer {command!r}") from late
             if answer == b"OK":
@@ -288,7 +290,7 @@ class Probe:
     def step(self) -> Stop:
         """Execute one instruction. QEMU holds interrupts and timers back meanwhile."""
         self._send(b"s")
-        stop = self._stop(ANSWER_TIMEOUT_S)
+        stop = self._stop()
         if stop is None:
             raise BenchError("the core did not come back from a single step")
         return stop
@@ -308,12 +310,12 @@ class Probe:
             self._socket.sendall(b"\x03")
         except OSError:
             return Stop(Why.GONE, "")
-        stop = self._stop(ANSWER_TIMEOUT_S)
+        stop = self._stop()
         if stop is None:
             raise BenchError("the core could not be stopped")
         return stop
 
-    def _stop(self, patience_s: float) -> Stop | None:
+    def _stop(self, patience_s: float | None = None) -> Stop | None:
         try:
             reply = self._receive(patience_s).decode("ascii", "replace")
         except TimeoutError:

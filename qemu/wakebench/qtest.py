@@ -10,6 +10,7 @@ import socket
 from base64 import b64decode, b64encode
 
 from wakebench.errors import BenchError
+from wakebench.patience import expect_answers
 
 
 class Qtest:
@@ -17,8 +18,7 @@ class Qtest:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
-        self._socket.settimeout(20.0)
-        self._buffer = b""
+        expect_answers(connection)
         self._waiting: list[str] = []
 
     def _ask(self, *requests: str) -> list[str]:
@@ -26,22 +26,22 @@ class Qtest:
         sent, self._waiting = [*self._waiting, *requests], []
         try:
             self._socket.sendall("".join(f"{each}\n" for each in sent).encode("ascii"))
-            answers = [self._answer(each) for each in sent]
+            answers = self._answers(len(sent))
         except OSError as gone:
             raise BenchError(f"QEMU's qtest socket failed: {gone}") from gone
-        return answers[len(sent) - len(requests) :]
+        for request, answer in zip(sent, answers, strict=True):
+            if not answer.startswith("OK"):
+                raise BenchError(f"qtest refused {request!r}: {answer}")
+        return [each[2:].strip() for each in answers[len(sent) - len(requests) :]]
 
-    def _answer(self, request: str) -> str:
-        while b"\n" not in self._buffer:
-            chunk = self._socket.recv(4096)
+    def _answers(self, count: int) -> list[str]:
+        said = b""
+        while said.count(b"\n") < count:
+            chunk = self._socket.recv(65536)
             if not chunk:
                 raise BenchError("QEMU ended during a qtest request")
-            self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        answer = line.decode("ascii", "replace")
-        if not answer.startswith("OK"):
-            raise BenchError(f"qtest refused {request!r}: {answer}")
-        return answer[2:].strip()
+            said += chunk
+        return said.decode("ascii", "replace").splitlines()
 
     def flush(self) -> None:
         """Have everything done that was asked for: before the core goes on, or somebody else looks

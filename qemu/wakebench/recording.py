@@ -18,6 +18,7 @@ import re
 import struct
 import sys
 from collections.abc import Container, Sequence
+from itertools import chain
 from pathlib import Path
 
 from wakebench.errors import BenchError
@@ -27,7 +28,9 @@ REGISTERS = 17
 _FORMAT = f">{REGISTERS}I"
 LINE, LONGEST_LINE = 17 * 13, 17 * 13 + 64
 """Bytes of the log for an instruction, at least and at most."""
-_VALUE = re.compile(rb"=([0-9a-f]{8})")
+_NAMES = [b"R%02d=" % number for number in range(16)]
+_ENTRY = re.compile(b"".join(b"%s(.{8})[ \n]" % name for name in _NAMES) + b"XPSR=(.{8})")
+"""One instruction's. Whole, because that takes half as long as each register by itself."""
 _UNKNOWN = "unknown command"
 EXC_RETURN = 0xF
 """Top four bits of LR at the first instruction of a handler (ARM DDI 0403, B1.5.8)."""
@@ -123,11 +126,11 @@ class Recorder:
 
 def _parse(text: bytes) -> list[Registers]:
     """Whole lines; what is left at the end belongs to one that was cut."""
-    values = bytes.fromhex(b"".join(_VALUE.findall(text)).decode("ascii"))
-    whole = len(values) // (4 * REGISTERS)
-    if text.count(b"XPSR=") not in (whole, whole + 1):
+    entries = _ENTRY.findall(text)
+    if text.count(b"XPSR=") not in (len(entries), len(entries) + 1):
         raise BenchError("QEMU's log of registers is not as expected")
-    return list(map(Registers, struct.iter_unpack(_FORMAT, values[: whole * 4 * REGISTERS])))
+    values = bytes.fromhex(b"".join(chain.from_iterable(entries)).decode("ascii"))
+    return list(map(Registers, struct.iter_unpack(_FORMAT, values)))
 
 
 def executed(lines: Sequence[Registers], entries: Container[int]) -> list[Registers]:

@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 from pathlib import Path
+from typing import NamedTuple
 
 from wakebench.errors import BenchError
 from wakebench.exceptions import FIRST_IRQ
@@ -120,8 +121,7 @@ class Tampered(IntFlag):
     MEMORY = 8
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A place in a run: the `nth` time (from 1) that the core comes to `pc`, counted from the start
     of the window or, for a later strike, from the one before it; and what strikes there, one of
     INTERRUPTS or, for the lab's button, nothing."""
@@ -132,8 +132,7 @@ class Place:
     interrupt: str = ""
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(NamedTuple):
     """A place, how a run with a press there ended, and the harness's own way to get there again."""
 
     place: Place
@@ -487,8 +486,7 @@ _SYMBOLS = (
 )
 
 
-@dataclass(frozen=True)
-class _Result:
+class _Result(NamedTuple):
     """struct sweep_result."""
 
     opened: Outcome

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from wakebench.exceptions import exception_name
 
@@ -45,8 +45,7 @@ class Kind(StrEnum):
     """Nothing more can happen: `name` why (see board.Ending)."""
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One thing that happened. `ms` is bench time in milliseconds, `pc` where the core was,
     `exception` what it was handling (0: thread mode)."""
 

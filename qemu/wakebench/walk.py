@@ -9,7 +9,8 @@ error of the bench; one in the line is said, and the run not relied on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wakebench.board import Board, Ended, Unmet
 from wakebench.core import SRAM, SRAM_SIZE
@@ -109,8 +110,7 @@ class _Memory:
         )
 
 
-@dataclass(frozen=True)
-class HandlerRun:
+class HandlerRun(NamedTuple):
     """A run of a handler is decided by what it reads: `line` is the state that it found, `needs`
     are the bytes that it read before it wrote them, `left` those that it wrote (address from SRAM
     on, value). `path`: its instructions; `looks`: where in it a press may matter, as numbers in the
@@ -301,7 +301,7 @@ class Walker:
                 looks.append((len(steps) - 1, changes))
             lowest = min(lowest, self.here.sp)
         own = range(lowest, self.here.sp)
-        shared = [replace(s, accesses=_outside(s.accesses, own)) for s in steps]
+        shared = [s._replace(accesses=_outside(s.accesses, own)) for s in steps]
         left = {at: self.memory.bytes[at] for at in _written(shared)}
         needs = dict(_needs(shared, found))
         self.memory.forget_below(self.here.sp)
@@ -341,8 +341,7 @@ class Walker:
         raise self._problem or TraceError("the handler does not return")
 
 
-@dataclass(frozen=True)
-class _Pressed:
+class _Pressed(NamedTuple):
     """What a press does to a line: whether it changes it, and the line as the handler that it
     starts at once would find it."""
 
