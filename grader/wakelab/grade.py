@@ -185,8 +185,8 @@ def _try_on_boards(
             second = owned.enter_context(second_lane(checks, work, for_second))
             owned.enter_context(on_core(second.core + 1))
         subject = owned.enter_context(work.subject(stages))
-        checks.run(subject, Lane(second.claim) if second else Lane())
         meanwhile()
+        checks.run(subject, Lane(second.claim, beside=True) if second else Lane())
         if second:
             second.finish(subject)
         build = subject.whole_build() if checks.looked_at_levels() else subject.build

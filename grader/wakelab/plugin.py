@@ -56,11 +56,14 @@ class Lane:
     """Which of the checks a process runs.
 
     claim       asked before a part of a check, by its position from 0: is it this lane's?
+    beside      another lane runs checks, too, and what takes long must not begin last: so the other
+                levels come at the end, each from the last check to the first, which sweeps before
     backwards   the checks that explore first, then the others from the last to the first
     tell        is told each part's position and result
     """
 
     claim: Callable[[int], bool] = _everything
+    beside: bool = False
     backwards: bool = False
     tell: Callable[[int, CheckResult], object] = _nobody
 
@@ -95,10 +98,23 @@ class ChecksPlugin:
         """Run the checks of a lane on a subject; to be called by `begin`, in this process or in one
         that is forked off it then. Not for two lanes at once."""
         self._subject, self._lane = subject, lane
-        for at in self._backwards() if lane.backwards else range(len(self._items)):
+        for at in self._backwards() if lane.backwards else self._forwards(lane.beside):
             if lane.claim(self._claimed_as(at)):
                 item = self._items[at]
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+
+    def _forwards(self, beside: bool) -> Sequence[int]:
+        """As Lane says."""
+        positions = range(len(self._parts))
+        if not beside:
+            return positions
+        levels = ("", *OTHER_LEVELS)
+
+        def turn(at: int) -> tuple[int, int]:
+            level = self._parts[at].level
+            return levels.index(level), -at if level else at
+
+        return sorted(positions, key=turn)
 
     def _backwards(self) -> Iterator[int]:
         """As Lane says; but what looks at the other levels not before they are built, while there

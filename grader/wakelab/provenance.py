@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def grader_hash(root: Path, lab: Lab) -> str:
 def lab_hash(root: Path, lab: Lab) -> str:
     """SHA-256 over what is compiled beside the submission: the board, the async core, references
     of earlier labs, and what the exercise gives."""
-    given = [path for path in _beside(lab.directory, _LINKED) if path.name not in lab.files]
+    given = [
+        path for path in _beside(lab.directory, _LINKED) if os.path.basename(path) not in lab.files
+    ]
     references = [
         path
         for number in lab.builds_on
@@ -50,7 +53,7 @@ def lab_hash(root: Path, lab: Lab) -> str:
                 path
                 for name in header_folders(root, lab)
                 for path in _beside(root / name, _HEADERS)
-                if path.name not in lab.files
+                if os.path.basename(path) not in lab.files
             ),
             *references,
             *given,
@@ -58,19 +61,32 @@ def lab_hash(root: Path, lab: Lab) -> str:
     )
 
 
-def _below(folder: Path, kinds: frozenset[str]) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.suffix in kinds and path.is_file()]
+def _below(folder: Path, kinds: frozenset[str]) -> list[str]:
+    return [
+        os.path.join(where, name)
+        for where, _, names in os.walk(folder)
+        for name in names
+        if os.path.splitext(name)[1] in kinds
+    ]
 
 
-def _beside(folder: Path, kinds: frozenset[str]) -> list[Path]:
-    return [path for path in folder.glob("*") if path.suffix in kinds and path.is_file()]
+def _beside(folder: Path, kinds: frozenset[str]) -> list[str]:
+    try:
+        names = os.listdir(folder)
+    except OSError:  # there is none
+        return []
+    return [os.path.join(folder, name) for name in names if os.path.splitext(name)[1] in kinds]
 
 
-def _combined(root: Path, paths: Iterable[Path]) -> str:
-    """Over names and contents, in the names' order; the same wherever the checkout lies."""
-    files = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}
+def _combined(root: Path, paths: Iterable[str | Path]) -> str:
+    """Over names and contents, in the names' order; the same wherever the checkout lies. Names are
+    strings here: as paths they would take as long as the rest."""
+    above = os.path.join(root, "")
+    files = {str(path).removeprefix(above).replace(os.sep, "/"): path for path in paths}
     combined = hashlib.sha256()
     for name, path in sorted(files.items()):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        combined.update(f"{digest}  {name}\n".encode())
+        if os.path.isfile(path):
+            with open(path, "rb", buffering=0) as file:
+                digest = hashlib.sha256(file.read()).hexdigest()
+            combined.update(f"{digest}  {name}\n".encode())
     return combined.hexdigest()

@@ -240,5 +240,5 @@ check_warnings = shared_check(
     build_checks.expect_warnings, "The compiler has no warning", 5, needs=["written"]
 )
 check_silicon = shared_check(
-    expect_silicon, "It would work on the real chip, too", 0, needs=["one-line"], explores=True
+    expect_silicon, "It would work on the real chip, too", 0, needs=["one-line"]
 )
