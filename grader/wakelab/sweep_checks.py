@@ -6,12 +6,11 @@ Found from inside the guest, confirmed from outside.
 
 from __future__ import annotations
 
-from wakebench.board import Unmet
+from wakebench.board import Board, Unmet
 from wakebench.sweep import Moment, Place
 from wakelab.build import MAIN_LEVEL
 from wakelab.checking import counted
 from wakelab.counterexample import explain
-from wakelab.press import PressTest, called
 from wakelab.schedule import Schedule, confirm, play
 from wakelab.shared import finding_of, unprotected
 from wakelab.subject import Subject
@@ -56,22 +55,30 @@ def certify(subject: Subject) -> None:
     """What the sweep has tried, what a press costs, and how much of its time the core sleeps."""
     with main_search(subject) as search:
         singles, pairs = search.singles(), search.pairs()
-    test = PressTest(subject, subject.board())
-    test.settle()
-    test.press()  # the first may be another matter
-    test.release()
-    before = len(test.board.trace)
-    with test.board.recording() as steps:
-        test.press()
-        test.release()
-    polls = called("poll", test.board.trace.since(before))
+    board = subject.board()
+    with board.untraced():
+        board.reset()
+        _click(board, subject.button)  # the first may be another matter
+        with board.recording() as steps:
+            _click(board, subject.button)
     executed = len(steps) - 1  # the last is where the core stands
+    poll = board.image.symbol(subject.lab.trace.get("poll", ""))
+    polls = sum(poll is not None and step.pc == poll.address for step in steps[:executed])
     asleep = 100 * (1 - executed / INSTRUCTIONS_A_SECOND)
     subject.remark(
         f"{pairs.statement}; {singles.places} placements of one press and {pairs.places} of one and"
-        f" two tried, 0 failed. A press costs {counted(len(polls), 'poll')} and {executed}"
+        f" two tried, 0 failed. A press costs {counted(polls, 'poll')} and {executed}"
         f" instructions; pressed once a second, the core would sleep {asleep:.3f} % of the time."
     )
+
+
+def _click(board: Board, button: str) -> None:
+    """Press and release while the core sleeps, and wait until it sleeps again."""
+    board.wait_asleep()
+    board.press(button)
+    board.wait_asleep()
+    board.release(button)
+    board.wait_asleep()
 
 
 def expect_triples(subject: Subject) -> None:

@@ -138,6 +138,8 @@ class Variables:
 
     def __init__(self, image: Image) -> None:
         self._image = image
+        self._known: dict[tuple[int, int], list[Member]] = {}
+        """What an access touches, by its address and size."""
         self._found: dict[int, tuple[str, DIE]] = {}
         self._unparsed: list[tuple[bytes, CompileUnit]] = []
         try:
@@ -163,6 +165,12 @@ class Variables:
 
     def at(self, access: Access) -> list[Member]:
         """What an access touches: several members if it is wide, nothing on the stack."""
+        key = access.address, access.size
+        if key not in self._known:
+            self._known[key] = self._at(access)
+        return self._known[key]
+
+    def _at(self, access: Access) -> list[Member]:
         if access.device:
             return _register(access.address)
         symbol = self._image.symbol_at(access.address)
@@ -351,7 +359,11 @@ class _Sharing:
                     interrupt[member].add((step, access))
             elif step.masked:
                 contacts.append(Contact(step, Footprint(), Footprint()))
+        # What the task alone touches need not be named.
+        both = {at for member in interrupt for at in range(member.start, member.end)}
         for contact in contacts:
+            if all(both.isdisjoint(access.bytes()) for access in contact.step.accesses):
+                continue
             for member, access in variables.touched(contact.step):
                 task[member].add((contact, access))
         return _Sharing(image, interrupt, task)
