@@ -8,7 +8,7 @@ import pytest
 from firmwares import Bench, Build
 
 from wakebench.board import Board, Ended, Ending, Points, Unmet
-from wakebench.core import SRAM_PAINT
+from wakebench.core import SRAM_PAINT, Core
 from wakebench.errors import BenchError
 from wakebench.machine import Machine, Qemu
 from wakebench.pins import Edge
@@ -767,3 +767,40 @@ def test_pulse_and_bounce(bench: Bench) -> None:
     edges = [(e.ms, e.value) for e in board.trace.of(Kind.EDGE)]
     bounces = [each for n in range(6) for each in ((50 + 2 * n, 1), (52 + 2 * n, 0))]
     assert edges == [(0, 0), (50, 1), (50, 0), *bounces]
+
+
+PUSHES = {"push_some": 4, "push_lr": 2, "push_all": 9, "push_wide": 9}
+TRACED = Points({name: name for name in (*PUSHES, "push_nothing")})
+
+
+def test_a_push_by_the_bench_is_one_by_the_core(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registers after it, and all of the stack; and the core does not stop for it."""
+    stepped, passed = bench("pushes", TRACED), bench("pushes", TRACED)
+    stack_end = stepped.image.value("__stack_end__")
+    for name, count in PUSHES.items():
+        for board in (stepped, passed):
+            board.wait_symbol(name)
+        before = passed.registers
+        expected = stepped.step_instruction()
+        with monkeypatch.context() as patch:
+            patch.delattr(Core, "step")
+            passed.wait_address(expected.pc)
+        assert passed.registers == expected
+        assert expected.sp == before.sp - 4 * count
+        stacks = [b.read_memory(expected.sp, stack_end - expected.sp) for b in (stepped, passed)]
+        assert stacks[0] == stacks[1] is not None
+
+
+def test_another_instruction_at_a_breakpoint_is_the_cores(bench: Bench) -> None:
+    board = bench("pushes", TRACED)
+    board.wait_symbol("push_nothing")
+    board.wait_address(board.pc + 2)
+    assert board.registers[0] == 1
+
+
+def test_a_push_beyond_the_stack_is_a_fault_all_the_same(bench: Bench) -> None:
+    ended = ends(bench("pushes", TRACED, NEAR=8))
+    assert ended.ending is Ending.FAULT
+    assert ended.detail == "MemManage: no room on the stack"

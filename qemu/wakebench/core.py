@@ -15,6 +15,7 @@ and a breakpoint stop do not mix: QEMU moves the virtual clock to the next deadl
 from __future__ import annotations
 
 import re
+import struct
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,7 +27,7 @@ from wakebench.errors import BenchError, Suspected
 from wakebench.machine import Machine
 from wakebench.pin_names import Pin
 from wakebench.pins import Edge, Pins
-from wakebench.probe import NO_REGISTERS, PC, Area, ConnectionLost, Probe, Registers, Stop, Why
+from wakebench.probe import NO_REGISTERS, PC, SP, Area, ConnectionLost, Probe, Registers, Stop, Why
 from wakebench.qtest import Qtest
 from wakebench.recording import Recorder
 
@@ -282,6 +283,15 @@ class Core:
     def fill(self, address: int, length: int, byte: int) -> None:
         """Overwrite memory with one byte."""
         self._do(lambda: self._qtest.fill(address, length, byte))
+
+    def push(self, here: Registers, numbers: Sequence[int], size: int) -> None:
+        """Execute a PUSH of these registers, of `size` bytes, in the core's place, which stands
+        before it: for the core to do it, and to stop, takes ten times as long."""
+        sp = here.sp - 4 * len(numbers)
+        data = struct.pack(f"<{len(numbers)}I", *(here[number] for number in numbers))
+        self._do(lambda: self._probe.patch(sp, data))
+        self.set_register(SP, sp)
+        self.set_pc(here.pc + size)
 
     def edge(self, pin: Pin, level: int) -> Edge:
         """Set the level outside a pin; see Pins.edge."""

@@ -145,6 +145,19 @@ class Image:
                 return bytes(data[offset : offset + length])
         return None
 
+    def pushes(self, address: int) -> tuple[tuple[int, ...], int]:
+        """The registers that the PUSH at `address` stores, the lowest first, and its bytes; no
+        registers where another instruction is. (ARM DDI 0403, A7.7.99, encodings T1 and T2.)"""
+        code = self.flash(address, 4) or bytes(4)
+        first, second = struct.unpack("<2H", code)
+        if first & 0xFE00 == 0xB400:
+            mask, size = first & 0xFF | (first & 0x100) << 6, 2
+        elif first == 0xE92D and not second & 0xA000:
+            mask, size = second, 4
+        else:
+            return (), 0
+        return tuple(number for number in range(15) if mask >> number & 1), size
+
     @cached_property
     def flash_content(self) -> bytes:
         """The flash from 0 on, as far as the image fills it. What it does not say is 0."""
