@@ -713,7 +713,7 @@ class Board:
         before, at = self._key(), self._at
         self._injected = False
         self._core.breakpoint(self._here.pc)
-        with self._stopping_at_handlers():
+        with self.stopping_at_handlers():
             self._go_once()
         self._core.remove_breakpoint(before[0])
         if self._key() == before:
@@ -728,12 +728,23 @@ class Board:
         self._check_ended()
         self._injected = False
         self._unexecuted.discard(self._key())  # its return to here is news
-        with self._stopping_at_handlers():
+        with self.stopping_at_handlers():
             self._go_once()
         self._observe()
         if not self._entering():
             raise Unmet("the pending interrupt's handler", self.image.name_at(self._here.pc))
         return self._here
+
+    @contextmanager
+    def stopping_at_handlers(self) -> Iterator[None]:
+        """Within, handlers are seen also where they are not traced. Whoever is interrupted at an
+        instruction and comes back to it has not moved, unless somebody sees the handler."""
+        missing = [each for each in self._entries if not self._core.has_breakpoint(each)]
+        if missing:
+            self._core.breakpoint(*missing)
+        yield
+        if missing:
+            self._core.remove_breakpoint(*missing)
 
     @contextmanager
     def recording(self, limit: int = 0) -> Iterator[list[Registers]]:
@@ -921,7 +932,7 @@ class Board:
             # nothing runs, the core is back here at once, and WFI lets it through.
             self._injected = False
             before = self._key()
-            with self._stopping_at_handlers():
+            with self.stopping_at_handlers():
                 self._go_once()
             if self._key() != before:
                 self._observe()
@@ -953,17 +964,6 @@ class Board:
         length = min(DEAD_STACK, sp - SRAM)
         if 0 < length and sp <= SRAM + SRAM_SIZE:
             self._core.fill(sp - length, length, SRAM_PAINT)
-
-    @contextmanager
-    def _stopping_at_handlers(self) -> Iterator[None]:
-        """Whoever is interrupted at an instruction and comes back to it has not moved, unless
-        somebody sees the handler."""
-        missing = [each for each in self._entries if not self._core.has_breakpoint(each)]
-        if missing:
-            self._core.breakpoint(*missing)
-        yield
-        if missing:
-            self._core.remove_breakpoint(*missing)
 
     def _step_over(self) -> Stop:
         self._unexecuted.discard(self._key())

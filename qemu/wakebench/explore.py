@@ -34,6 +34,7 @@ from wakebench.footprint import (
 from wakebench.line import ISER, Line, wire_of
 from wakebench.probe import Registers
 from wakebench.sweep import SEEN_OF_IT, Moment, Place, priority_register
+from wakebench.trace import Kind
 from wakebench.walk import Bytes, HandlerRun, Prospect, Walker
 
 RUNS = 400
@@ -226,7 +227,28 @@ class _Explorer:
             place = presses[-1]
             self._gaps.append(f"a press at 0x{place.pc:x} cannot be followed: {problem}")
 
-    def _press_at(self, presses: _Presses) -> None:
+    def _is_whole(self, first: Place) -> bool:
+        """Whether the window is followed that this press opens; else its handlers are."""
+        return self._opens_windows or (self._depth > 1 and first.moment is Moment.ASLEEP)
+
+    def _run_through_handler(self) -> None:
+        """From a press until its handler has returned; to the sleep, where none comes."""
+        board = self._board
+        if board.run_to({board.image.handlers()[self._wire.exception]}):
+            back = board.trace.of(Kind.ENTER)[-1].pc
+            while board.registers.exception:
+                board.wait_address(back)
+
+    def _sees_handler(self, run: Callable[[], object]) -> bool:
+        """Whether one starts meanwhile."""
+        before = len(self._board.trace)
+        with self._board.stopping_at_handlers():
+            run()
+        return any(event.kind is Kind.ENTER for event in self._board.trace.since(before))
+
+    def _press_at(self, presses: _Presses, *, to_sleep: bool = False) -> None:
+        """Press, and look at what it does. It is recorded until its handler has returned, which is
+        all that most have to say; `to_sleep`, and where the window is followed: to the sleep."""
         first, *later = presses
         self._answers.go_to(first)
         walker = self._walker(Masks() if first.moment is Moment.BOUNDARY else self._sleep_masks)
@@ -236,10 +258,15 @@ class _Explorer:
             self._go_to_second(walker, first, later[0])
             self._handler_of_second()
             return
-        walker.watch(partial(self._expect, presses, self._answers.are_right))
+        to_sleep = to_sleep or self._is_whole(first)
+        judge = partial(self._expect, presses, self._answers.are_right)
+        walker.watch(judge if to_sleep else self._run_through_handler)
         if first.moment is Moment.ASLEEP and not walker.at_end:  # it has been woken
             self._steps.add(walker.step())
         self._follow(walker, first)
+        if not to_sleep and self._sees_handler(judge):
+            self._press_at(presses, to_sleep=True)
+            return
         if self._settings is None:
             self._settings = Settings(_priorities(self._board), self._board.clock_runs)
         self._expect(presses, self._answers.live_on)
@@ -273,9 +300,8 @@ class _Explorer:
         self._expect(second.presses, self._answers.live_on)
 
     def _follow(self, walker: Walker, first: Place) -> None:
-        """To the next sleep, or to a state that is known."""
-        run = len(self._done)
-        whole = self._opens_windows or (self._depth > 1 and first.moment is Moment.ASLEEP)
+        """To the end of the record, or to a state that is known."""
+        run, whole = len(self._done), self._is_whole(first)
         arrivals: Counter[int] = Counter()
         while not walker.at_end:
             if walker.enters_next:
@@ -301,6 +327,8 @@ class _Explorer:
             changes = walker.press_changes
             step = self._step(walker)
             self._seconds.append(_Second((first, place), here, step, calls, changes))
+        if not whole:
+            return
         walker.check()
         self._ends[run] = walker.machine()
         sleeps = (Moment.BEFORE_SLEEP, Moment.ASLEEP) if walker.passed else (Moment.ASLEEP,)
