@@ -205,6 +205,10 @@ def _console() -> Console:
     return Console(highlight=False, soft_wrap=False)
 
 
+def _import_what_grades() -> None:
+    import wakelab.grade  # noqa: F401
+
+
 def _import_what_shows_a_report() -> None:
     """It takes a while, and there is time while a grading waits."""
     with all_stays():
@@ -216,7 +220,6 @@ def _import_what_shows_a_report() -> None:
 def _grade(options: argparse.Namespace) -> int:
     leave_it()
     from wakelab.formats.registry import format_named, require_variables, write_in_shapes
-    from wakelab.grade import grade
     from wakelab.labs import checkout_root, load_lab
     from wakelab.points import as_the_student_sees
     from wakelab.render import render_report
@@ -230,7 +233,9 @@ def _grade(options: argparse.Namespace) -> int:
         require_variables(shape, surroundings)
     folder = options.submission or lab.directory
     points = points_of(options.points)
-    confinement = confinement_of(root, folder, options)
+    confinement = confinement_of(root, folder, options, meanwhile=_import_what_grades)
+    from wakelab.grade import grade
+
     report = grade(
         *(root, lab, folder, confinement, tuple(options.sweep), points),
         own=options.own,

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -133,14 +133,21 @@ def _needed_by(program: Path) -> str:
         return ""
 
 
-def choose(root: Path, *, trust: bool, own: bool) -> Confinement:
+def _nothing() -> None:
+    return None
+
+
+def choose(
+    root: Path, *, trust: bool, own: bool, meanwhile: Callable[[], object] = _nothing
+) -> Confinement:
     """The confinement for one command in the checkout `root`. `trust`: somebody answers for the
-    code; `own`: it is what this checkout's owner wrote. Raises NoSandbox."""
+    code; `own`: it is what this checkout's owner wrote. `meanwhile` may be done while a sandbox is
+    tried. Raises NoSandbox."""
     if trust:
         notice = "--trust-this-code: no sandbox. What was handed in may read and change your files."
         return Confinement(TRUSTED, None, notice)
     try:
-        found = find_bubblewrap(root)
+        found = find_bubblewrap(root, meanwhile=meanwhile)
     except NoSandbox as missing:
         if not own or missing.installable:
             raise
@@ -148,7 +155,9 @@ def choose(root: Path, *, trust: bool, own: bool) -> Confinement:
     return Confinement(f"bubblewrap {found.version}", found)
 
 
-def find_bubblewrap(root: Path, system: str = sys.platform) -> Bubblewrap:
+def find_bubblewrap(
+    root: Path, system: str = sys.platform, meanwhile: Callable[[], object] = _nothing
+) -> Bubblewrap:
     """A bwrap that was seen to work, for the checkout `root`. Raises NoSandbox."""
     if system != "linux":
         raise NoSandbox(
@@ -168,7 +177,7 @@ def find_bubblewrap(root: Path, system: str = sys.platform) -> Bubblewrap:
     said = ""
     for as_root in (True, False) if _is_real_root() else (False,):
         found = Bubblewrap(program, version, as_root, hidden)
-        said = _what_fails(found)
+        said = _what_fails(found, meanwhile)
         if not said:
             return found
     cause, remedy = _why_not(said)
@@ -191,12 +200,13 @@ def _is_real_root(uid_map: Path = Path("/proc/self/uid_map")) -> bool:
         return False
 
 
-def _what_fails(bubblewrap: Bubblewrap) -> str:
+def _what_fails(bubblewrap: Bubblewrap, meanwhile: Callable[[], object]) -> str:
     """What is said where nothing runs in the sandbox; empty where all is well."""
     words = bubblewrap.words(View(), Limits(), "/", {}, ())
     try:
         with Confined([*words, "true"], subprocess.PIPE) as tried:
             assert tried.bwrap.stdout is not None
+            meanwhile()
             with tried.bwrap.stdout as output:
                 said = output.read(4096).decode("utf-8", "replace").strip()
             return "" if tried.wait() == 0 else said or "it said nothing"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -107,6 +106,8 @@ def grade_submission(
         work = Work(checks, lab, submission, qemu, modes, plan_of(lab, checks, points))
         second = ahead.second if ahead else None
         tried = work.with_checks(partial(_try_on_boards, work, stages, second, meanwhile_here))
+    import platform  # takes a while, and there is more to do before the build begins
+
     versions = {
         "wakelab": __version__,
         "gcc": toolchain.version,

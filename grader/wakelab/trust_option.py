@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,26 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def confinement_of(root: Path, folder: Path | None, options: argparse.Namespace) -> Confinement:
+def _nothing() -> None:
+    return None
+
+
+def confinement_of(
+    root: Path,
+    folder: Path | None,
+    options: argparse.Namespace,
+    meanwhile: Callable[[], object] = _nothing,
+) -> Confinement:
     """The confinement for a command on `folder`, None for many of them; says so where there is no
     sandbox. From here on the command has a folder of its own for temporary files, among what it
-    owns. Raises UserError where there must be a sandbox."""
+    owns. `meanwhile` may be done while a sandbox is tried. Raises UserError where there must be a
+    sandbox."""
     from wakelab.caretaker import OwnFolder
     from wakelab.confinement import choose, is_own
 
     options.owned.enter_context(OwnFolder())
     own = folder is not None and is_own(root, folder)
-    chosen = choose(root, trust=options.trust_this_code, own=own)
+    chosen = choose(root, trust=options.trust_this_code, own=own, meanwhile=meanwhile)
     if chosen.notice:
         print(f"wakelab: {chosen.notice}", file=sys.stderr)
     return chosen
