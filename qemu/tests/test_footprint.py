@@ -363,6 +363,40 @@ def test_a_press_that_wakes_nobody_ends_the_run(tmp_path: Path, one_qemu: Qemu) 
     assert all(not each.before.reads and not each.after.reads for each in seen.contacts)
 
 
+def test_a_handler_that_comes_again_after_its_press_is_seen_too(
+    tmp_path: Path, one_qemu: Qemu
+) -> None:
+    """Here the task asks for it, and what it counts then only that run of it touches."""
+    look = "    return atomic_exchange_explicit(&line->pressed, false, memory_order_acquire)"
+    changes = {
+        "button_future.c": (
+            (
+                "poll_t button_future_poll(struct future *self, struct context *cx)\n{\n    const",
+                "static volatile unsigned asked, again;\n\n"
+                "poll_t button_future_poll(struct future *self, struct context *cx)\n{\n    const",
+            ),
+            (
+                f"{look} ? POLL_READY : POLL_PENDING;",
+                "    if (!atomic_exchange(&line->pressed, false)) {\n"
+                "        return POLL_PENDING;\n    }\n"
+                "    asked = 1;\n    NVIC->ISPR[0] = 1u << 30;\n    return POLL_READY;",
+            ),
+            (
+                "        return;\n    }\n\n    /* First:",
+                "        if (asked) {\n            asked = 0;\n            again++;\n        }\n"
+                "        return;\n    }\n\n    /* First:",
+            ),
+        )
+    }
+    image = build(tmp_path / "again", "Og", changes)
+    with Machine(image.path, one_qemu) as machine:
+        board = Board(machine, image, Points({}))
+        seen = explore(board, window_start(image), BUTTON, LINE, presses=1)
+    again = image.symbol("again")
+    assert not seen.gaps and not seen.failing
+    assert again is not None and again.address in seen.footprint.writes
+
+
 def test_what_nobody_has_written_on_the_stack_does_not_count(
     tmp_path: Path, one_qemu: Qemu
 ) -> None:

@@ -231,10 +231,12 @@ class _Explorer:
         """Whether the window is followed that this press opens; else its handlers are."""
         return self._opens_windows or (self._depth > 1 and first.moment is Moment.ASLEEP)
 
-    def _run_through_handler(self) -> None:
+    def _run_through_handler(self, walker: Walker) -> None:
         """From a press until its handler has returned; to the sleep, where none comes."""
         board = self._board
-        if board.run_to({board.image.handlers()[self._wire.exception]}):
+        if walker.line.calls and not walker.masked:
+            let_handler_run(board)
+        elif board.run_to({board.image.handlers()[self._wire.exception]}):
             back = board.trace.of(Kind.ENTER)[-1].pc
             while board.registers.exception:
                 board.wait_address(back)
@@ -260,7 +262,7 @@ class _Explorer:
             return
         to_sleep = to_sleep or self._is_whole(first)
         judge = partial(self._expect, presses, self._answers.are_right)
-        walker.watch(judge if to_sleep else self._run_through_handler)
+        walker.watch(judge if to_sleep else partial(self._run_through_handler, walker))
         if first.moment is Moment.ASLEEP and not walker.at_end:  # it has been woken
             self._steps.add(walker.step())
         self._follow(walker, first)
