@@ -285,6 +285,22 @@ def test_the_second_lane_begins_with_what_is_built(tmp_path: Path) -> None:
     assert told[2:] == [(at, "more-levels" if at > 3 else "levels") for at in (6, 5, 4, 2, 1, 0)]
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_beside_another_lane_what_takes_long_does_not_begin_last(
+    tmp_path: Path, beside: bool
+) -> None:
+    """By itself a lane runs the checks as they stand: then what failed saves what needs it."""
+    (tmp_path / "check_traces.py").write_text(LEVELS + LEVELS.replace("check_", "check_more_"))
+    subject: Any = Leveled()
+    told: list[int] = []
+
+    def run(checks: ChecksPlugin) -> None:
+        checks.run(subject, Lane(beside=beside, tell=lambda at, _: told.append(at)))
+
+    with_checks(tmp_path, run, ())
+    assert told == ([3, 7, 4, 0, 5, 1, 6, 2] if beside else list(range(8)))
+
+
 def test_without_a_subject_no_check_is_run(tmp_path: Path) -> None:
     """What it raises reaches whoever asked for the checks, and is nobody's verdict."""
     (tmp_path / "check_traces.py").write_text(CHECKS)
