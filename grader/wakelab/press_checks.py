@@ -4,6 +4,10 @@ which title and for how many points."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+
 from wakebench.board import Board, Ended, Ending, Unmet
 from wakebench.footprint import TraceError
 from wakebench.pin_names import Pin
@@ -106,7 +110,10 @@ def expect_sleeps(subject: Subject) -> None:
 
 def expect_one_line(subject: Subject) -> None:
     """The line comes with the press, not with the release, and comes once, press after press."""
-    test = _start(subject)
+    _judge_quickly(subject, _press_at_every_spacing)
+
+
+def _press_at_every_spacing(test: PressTest) -> None:
     test.settle()
     for number, (held_ms, pause_ms) in enumerate(SPACINGS_MS, 1):
         test.press()
@@ -119,7 +126,10 @@ def expect_one_line(subject: Subject) -> None:
 
 def expect_spurious(subject: Subject) -> None:
     """The task is woken although nothing happened, once and three times; then somebody presses."""
-    test = _start(subject)
+    _judge_quickly(subject, _wake_for_nothing, wakes=True)
+
+
+def _wake_for_nothing(test: PressTest) -> None:
     test.settle()
     for wakes in (1, 3):
         for _ in range(wakes):
@@ -143,7 +153,10 @@ def expect_spurious(subject: Subject) -> None:
 
 def expect_sleep_moments(subject: Subject) -> None:
     """The last instant before WFI executes, and the sleep itself, after reset and after a press."""
-    test = _start(subject)
+    _judge_quickly(subject, _press_about_the_sleep)
+
+
+def _press_about_the_sleep(test: PressTest) -> None:
     for round_ in ("after reset", "after a press"):
         test.board.press(test.button, When.BEFORE_SLEEP)
         try:
@@ -235,16 +248,8 @@ def expect_two_quick(subject: Subject) -> None:
 def expect_levels(subject: Subject, level: str) -> None:
     """Two presses, a quick one and a spurious wake at another optimisation level, and no warning
     that the main one does not have."""
-    test = PressTest(subject, subject.board(level))
     try:
-        test.settle()
-        test.press()
-        test.compare(f"at -{level}")
-        test.board.release(test.button)
-        test.board.spurious_wake()
-        test.settle()
-        test.press()
-        test.compare(f"at -{level}, after a spurious wake")
+        _judge_quickly(subject, partial(_press_at_level, level), level, wakes=True)
     except Finding as finding:
         finding.why = (
             f"The same steps were right at -{MAIN_LEVEL}, so what the program does depends on how"
@@ -260,11 +265,45 @@ def expect_levels(subject: Subject, level: str) -> None:
         expect_no_warning(subject, subject.whole_build().at(level).warnings)
 
 
+def _press_at_level(level: str, test: PressTest) -> None:
+    test.settle()
+    test.press()
+    test.compare(f"at -{level}")
+    test.board.release(test.button)
+    test.board.spurious_wake()
+    test.settle()
+    test.press()
+    test.compare(f"at -{level}, after a spurious wake")
+
+
 # -- steps that several checks share -------------------------------------------------------------
 
 
 def _start(subject: Subject) -> PressTest:
     return PressTest(subject, subject.board())
+
+
+def _judge_quickly(
+    subject: Subject,
+    judge: Callable[[PressTest], object],
+    level: str = MAIN_LEVEL,
+    *,
+    wakes: bool = False,
+) -> None:
+    """What judges lines and presses needs no trace of functions, for each of which the core stops,
+    until it has found something: then all is done again with one, to say what went wrong. Who
+    `wakes` the task has to see its waker, once, on the way to the first sleep."""
+    try:
+        with ExitStack() as quick:
+            if not wakes:
+                quick.enter_context(subject.board(level).untraced())
+            test = PressTest(subject, subject.board(level))
+            if wakes:
+                test.settle()
+                test.board.trace_no_more()
+            judge(test)
+    except (Ended, Finding, Unmet):
+        judge(PressTest(subject, subject.board(level)))
 
 
 def _settle_or_end(test: PressTest) -> Ended | None:

@@ -55,9 +55,8 @@ def certify(subject: Subject) -> None:
     """What the sweep has tried, what a press costs, and how much of its time the core sleeps."""
     with main_search(subject) as search:
         singles, pairs = search.singles(), search.pairs()
-    board = subject.board()
-    with board.untraced():
-        board.reset()
+    with subject.board().untraced():
+        board = subject.board()
         _click(board, subject.button)  # the first may be another matter
         with board.recording() as steps:
             _click(board, subject.button)
