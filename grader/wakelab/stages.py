@@ -7,6 +7,7 @@ imports what the checks need; or in a thread, where other gradings have the othe
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 import traceback
@@ -20,6 +21,7 @@ from typing import Protocol, Self
 
 from wakelab.build import MAIN_LEVEL, OTHER_LEVELS, Builder, BuildResult
 from wakelab.child import Child
+from wakelab.cores import stay_on_core
 from wakelab.errors import InfraError
 from wakelab.labs import Lab
 from wakelab.submission import Submission
@@ -198,6 +200,8 @@ def _build_one(
     stage: Sequence[str],
     outlets: Sequence[Connection],
 ) -> None:
+    if stage != STAGES[0]:
+        stay_on_core(os.getppid() + 1)
     came: BuildResult | Exception
     try:
         came = builder.build(lab, submission, stage)
