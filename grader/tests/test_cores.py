@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from wakelab.cores import on_core, on_this_core
+from wakelab.cores import keep_off_core, on_core, on_this_core
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux's way to choose a core")
 
@@ -37,3 +37,12 @@ def test_it_keeps_to_one_of_several_and_gives_them_back() -> None:
         assert of_a_child() == os.sched_getaffinity(0) <= before
         raise ZeroDivisionError
     assert os.sched_getaffinity(0) == before
+
+
+def test_it_keeps_off_one_core_where_there_are_others() -> None:
+    before = sorted(os.sched_getaffinity(0))
+    for number, core in enumerate(before):
+        with on_core(number):  # gives all back at the end
+            os.sched_setaffinity(0, before)
+            keep_off_core(number + len(before))
+            assert of_a_child() == ({*before} - {core} or {core})

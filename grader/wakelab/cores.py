@@ -22,6 +22,15 @@ def stay_on_core(number: int) -> None:
         os.sched_setaffinity(0, {usable[number % len(usable)]})
 
 
+def keep_off_core(number: int) -> None:
+    """The opposite: what the calling thread starts from now on uses the other cores, if there are
+    any."""
+    if sys.platform == "linux":
+        usable = sorted(os.sched_getaffinity(0))
+        others = {*usable} - {usable[number % len(usable)]}
+        os.sched_setaffinity(0, others or usable)
+
+
 @contextmanager
 def on_core(number: int) -> Iterator[None]:
     """`stay_on_core` within; what was started there stays where it is."""

@@ -21,7 +21,7 @@ from typing import Protocol, Self
 
 from wakelab.build import MAIN_LEVEL, OTHER_LEVELS, Builder, BuildResult
 from wakelab.child import Child
-from wakelab.cores import stay_on_core
+from wakelab.cores import keep_off_core
 from wakelab.errors import InfraError
 from wakelab.labs import Lab
 from wakelab.submission import Submission
@@ -185,6 +185,7 @@ def _build_all(
     """The process: builds at once, and keeps the ELFs until its parent is done with them, or dead.
     Ctrl-C is the parent's matter, which then closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_off_core(os.getppid())  # the second lane's, which may have to wait for nobody then
     with builder, ThreadPoolExecutor(1) as aside:
         for stage in STAGES:
             aside.submit(_build_one, builder, lab, submission, stage, outlets)
@@ -200,8 +201,6 @@ def _build_one(
     stage: Sequence[str],
     outlets: Sequence[Connection],
 ) -> None:
-    if stage != STAGES[0]:
-        stay_on_core(os.getppid() + 1)
     came: BuildResult | Exception
     try:
         came = builder.build(lab, submission, stage)
