@@ -5,7 +5,6 @@ which title and for how many points."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 
 from wakebench.board import Board, Ended, Ending, Unmet
@@ -113,7 +112,7 @@ def expect_one_line(subject: Subject) -> None:
     _judge_quickly(subject, _press_at_every_spacing)
 
 
-def _press_at_every_spacing(test: PressTest) -> None:
+def _press_at_every_spacing(test: PressTest, quick: bool) -> None:
     test.settle()
     for number, (held_ms, pause_ms) in enumerate(SPACINGS_MS, 1):
         test.press()
@@ -122,15 +121,19 @@ def _press_at_every_spacing(test: PressTest) -> None:
         test.release()
         test.compare(f"after press {number} and its release")
         test.board.wait_ms(pause_ms)
+        if quick and number == 1:
+            test.board.trace_no_more()
 
 
 def expect_spurious(subject: Subject) -> None:
     """The task is woken although nothing happened, once and three times; then somebody presses."""
-    _judge_quickly(subject, _wake_for_nothing, wakes=True)
+    _judge_quickly(subject, _wake_for_nothing)
 
 
-def _wake_for_nothing(test: PressTest) -> None:
-    test.settle()
+def _wake_for_nothing(test: PressTest, quick: bool) -> None:
+    test.settle()  # its waker has been seen
+    if quick:
+        test.board.trace_no_more()
     for wakes in (1, 3):
         for _ in range(wakes):
             test.board.spurious_wake()
@@ -156,7 +159,9 @@ def expect_sleep_moments(subject: Subject) -> None:
     _judge_quickly(subject, _press_about_the_sleep)
 
 
-def _press_about_the_sleep(test: PressTest) -> None:
+def _press_about_the_sleep(test: PressTest, quick: bool) -> None:
+    if quick:
+        test.board.trace_no_more()
     for round_ in ("after reset", "after a press"):
         test.board.press(test.button, When.BEFORE_SLEEP)
         try:
@@ -249,7 +254,7 @@ def expect_levels(subject: Subject, level: str) -> None:
     """Two presses, a quick one and a spurious wake at another optimisation level, and no warning
     that the main one does not have."""
     try:
-        _judge_quickly(subject, partial(_press_at_level, level), level, wakes=True)
+        _judge_quickly(subject, partial(_press_at_level, level), level)
     except Finding as finding:
         finding.why = (
             f"The same steps were right at -{MAIN_LEVEL}, so what the program does depends on how"
@@ -265,8 +270,10 @@ def expect_levels(subject: Subject, level: str) -> None:
         expect_no_warning(subject, subject.whole_build().at(level).warnings)
 
 
-def _press_at_level(level: str, test: PressTest) -> None:
-    test.settle()
+def _press_at_level(level: str, test: PressTest, quick: bool) -> None:
+    test.settle()  # its waker has been seen
+    if quick:
+        test.board.trace_no_more()
     test.press()
     test.compare(f"at -{level}")
     test.board.release(test.button)
@@ -284,26 +291,15 @@ def _start(subject: Subject) -> PressTest:
 
 
 def _judge_quickly(
-    subject: Subject,
-    judge: Callable[[PressTest], object],
-    level: str = MAIN_LEVEL,
-    *,
-    wakes: bool = False,
+    subject: Subject, judge: Callable[[PressTest, bool], object], level: str = MAIN_LEVEL
 ) -> None:
-    """What judges lines and presses needs no trace of functions, for each of which the core stops,
-    until it has found something: then all is done again with one, to say what went wrong. Who
-    `wakes` the task has to see its waker, once, on the way to the first sleep."""
+    """For what judges presses and lines. It is told to be quick, and does without the trace of
+    functions as soon as it can, for the core stops at each. Where that finds something, all is done
+    again with a trace, which is what counts, and says what went wrong."""
     try:
-        with ExitStack() as quick:
-            if not wakes:
-                quick.enter_context(subject.board(level).untraced())
-            test = PressTest(subject, subject.board(level))
-            if wakes:
-                test.settle()
-                test.board.trace_no_more()
-            judge(test)
+        judge(PressTest(subject, subject.board(level)), True)
     except (Ended, Finding, Unmet):
-        judge(PressTest(subject, subject.board(level)))
+        judge(PressTest(subject, subject.board(level)), False)
 
 
 def _settle_or_end(test: PressTest) -> Ended | None:
