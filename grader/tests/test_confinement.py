@@ -41,7 +41,11 @@ def foreign(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS."""
-    monkeypatch.setattr(module, "find_bubblewrap", lambda root: find_bubblewrap(root, "darwin"))
+    monkeypatch.setattr(
+        module,
+        "find_bubblewrap",
+        lambda root, meanwhile: find_bubblewrap(root, "darwin", meanwhile),
+    )
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -271,7 +270,7 @@ def test_idle_ticks_are_one_mark_that_grows() -> None:
     (more,) = feed.add([*tick(3)], 9)
     assert (more["label"], more["again"], more["ms"]) == ("3 ticks", True, 3)
     assert [m["label"] for m in feed.add([edge, *tick(4)], 13)] == ["UP ↓", "tick"]
-    other = [replace(event, name=event.name and "GPIOF_IRQHandler") for event in tick(5)]
+    other = [event._replace(name=event.name and "GPIOF_IRQHandler") for event in tick(5)]
     assert len(Feed().add(other, 0)) == 4, "not the clock's"
     busy = tick(5)
     busy.insert(2, Event(5, Kind.CALL, name="wake", note="woken", exception=15))

@@ -133,12 +133,8 @@ def _needed_by(program: Path) -> str:
         return ""
 
 
-def _nothing() -> None:
-    return None
-
-
 def choose(
-    root: Path, *, trust: bool, own: bool, meanwhile: Callable[[], object] = _nothing
+    root: Path, *, trust: bool, own: bool, meanwhile: Callable[[], object] = lambda: None
 ) -> Confinement:
     """The confinement for one command in the checkout `root`. `trust`: somebody answers for the
     code; `own`: it is what this checkout's owner wrote. `meanwhile` may be done while a sandbox is
@@ -156,7 +152,7 @@ def choose(
 
 
 def find_bubblewrap(
-    root: Path, system: str = sys.platform, meanwhile: Callable[[], object] = _nothing
+    root: Path, system: str = sys.platform, meanwhile: Callable[[], object] = lambda: None
 ) -> Bubblewrap:
     """A bwrap that was seen to work, for the checkout `root`. Raises NoSandbox."""
     if system != "linux":

@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from wakelab.plugin import ChecksPlugin
 
 
-def _nothing() -> None:
-    return None
-
-
 def grade(
     root: Path,
     lab: Lab,
@@ -46,7 +42,7 @@ def grade(
     points: PointsPlan = NO_CHANGES,
     *,
     own: bool = False,
-    meanwhile: Callable[[], object] = _nothing,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Report:
     """Grade the submission in folder `path`, in a hurry; see `grade_submission`. `own`: with the
     author's own files of the earlier labs, where they are done."""
@@ -76,7 +72,7 @@ def grade_submission(
     points: PointsPlan = NO_CHANGES,
     *,
     two_lanes: bool = False,
-    meanwhile: Callable[[], object] = _nothing,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Report:
     """Grade what was handed in; `modes` of the sweep come on top of the lab's own, and what an
     instructor's `points` say on top of what the lab says. With `two_lanes` on two cores, which

@@ -21,15 +21,11 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _nothing() -> None:
-    return None
-
-
 def confinement_of(
     root: Path,
     folder: Path | None,
     options: argparse.Namespace,
-    meanwhile: Callable[[], object] = _nothing,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Confinement:
     """The confinement for a command on `folder`, None for many of them; says so where there is no
     sandbox. From here on the command has a folder of its own for temporary files, among what it
