@@ -19,7 +19,9 @@ void button_future_init(struct button_future *f, enum button b)
     f->button = b;
     if (!lines[b].set_up) {
         lines[b].set_up = true;
-        button_setup(b);
+        for (unsigned i = 0; i < sizeof order / sizeof order[0]; i++) {
+            button_setup(order[i]); /* the handler looks at their ports, too */
+        }
         register_modify(&pin->port->IM, pin->mask, 0);
         register_modify(&pin->port->IS, pin->mask, 0);
         register_modify(&pin->port->IBE, pin->mask, 0);
