@@ -301,6 +301,15 @@ def test_beside_another_lane_what_takes_long_does_not_begin_last(
     assert told == ([3, 7, 4, 0, 5, 1, 6, 2] if beside else list(range(8)))
 
 
+def test_a_function_that_is_called_like_a_check_and_is_none(tmp_path: Path) -> None:
+    """Forgotten marks are said, not passed over; and nothing is run."""
+    (tmp_path / "check_traces.py").write_text(CHECKS)
+    (tmp_path / "check_zeal.py").write_text("def check_zeal(subject):\n    assert False\n")
+    with pytest.raises(UserError, match="check_zeal is called like a check") as said:
+        with_checks(tmp_path, lambda checks: pytest.fail("it was begun"), ())
+    assert "check_zeal.py" in str(said.value) and "@check" in str(said.value)
+
+
 def test_without_a_subject_no_check_is_run(tmp_path: Path) -> None:
     """What it raises reaches whoever asked for the checks, and is nobody's verdict."""
     (tmp_path / "check_traces.py").write_text(CHECKS)

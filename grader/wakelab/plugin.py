@@ -92,7 +92,7 @@ class ChecksPlugin:
         self.specs: list[Spec] = []
         """All checks, also those of other lanes, in the order in which they stand."""
         self.trouble: Exception | None = None
-        """What `begin` has raised."""
+        """What `begin` has raised, or why it was not called."""
 
     def run(self, subject: Subject, lane: Lane = _ALL) -> None:
         """Run the checks of a lane on a subject; to be called by `begin`, in this process or in one
@@ -213,8 +213,16 @@ class ChecksPlugin:
             metafunc.parametrize("level", OTHER_LEVELS)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave out what is no check, and the checks of modes that nobody asked for."""
+        """Leave out the checks of modes that nobody asked for. What is called like a check and is
+        not marked as one would be left out, too, and nobody would ever know."""
         marked = [(item, spec) for item in items if (spec := _spec(item)) is not None]
+        unmarked = next((item for item in items if _spec(item) is None), None)
+        if unmarked is not None:
+            self.trouble = UserError(
+                f"{unmarked.name} is called like a check, and nothing marks it as one",
+                str(unmarked.path),
+                "put @check(...) before it, or give it a name that does not begin with check_",
+            )
         wanted = [(item, spec) for item, spec in marked if spec.is_wanted(self._modes)]
         items[:] = [item for item, _ in wanted]
         self._parts = [_Part(self._plan.applied(spec), _level(item)) for item, spec in wanted]
@@ -224,6 +232,8 @@ class ChecksPlugin:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """All is ready: have somebody run the checks. What that raises is no matter of pytest's."""
         self._items = session.items
+        if self.trouble is not None:
+            return True
         try:
             self._begin(self)
         except Exception as trouble:
