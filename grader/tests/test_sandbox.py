@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -378,6 +379,51 @@ def test_qemus_clock_is_its_own(confinement: Confinement, image: Image) -> None:
     with Machine(image.path, confinement.around(find_qemu())) as machine:
         machine.connection("gdb")
         assert 0.005 < machine.cpu_s() < 10
+
+
+LATE_OWNER = """
+import sys, tempfile
+from dataclasses import replace
+from pathlib import Path
+from wakelab.confinement import find_bubblewrap
+from wakelab.sandbox import Confined
+from wakelab.toolchain import Limits, View
+as_root, late, tempfile.tempdir = sys.argv[1] == "True", *sys.argv[2:]
+bubblewrap = replace(find_bubblewrap(Path("/nonexistent")), as_root=as_root, program=late)
+Confined([*bubblewrap.words(View(), Limits(), "/", {}, ()), "true"], sys.stdout.buffer)
+"""
+LATE = """#!/bin/sh
+echo begun >"$TMPDIR/begun"
+while kill -0 "$PPID"; do sleep 0.02; done 2>/dev/null
+exec bwrap "$@"
+"""
+
+
+def test_a_bwrap_that_begins_when_its_owner_is_dead_ends(
+    bubblewrap: Bubblewrap, tmp_path: Path
+) -> None:
+    """As one whose owner is killed between fork and exec. All of it holds the output."""
+    late = tmp_path / "late"
+    late.write_text(LATE)
+    late.chmod(0o755)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", LATE_OWNER, str(bubblewrap.as_root), str(late), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'grader'}:{ROOT / 'qemu'}"},
+        stdout=subprocess.PIPE,
+    )
+    assert owner.stdout is not None
+    with owner.stdout as output:
+        try:
+            _until((tmp_path / "begun").exists)
+        finally:
+            owner.kill()
+            owner.wait()
+        ended = bool(select.select([output], [], [], 10)[0])
+        for process in Path("/proc").glob("[0-9]*"):  # or it would wait for ever
+            with contextlib.suppress(OSError):
+                if f"TMPDIR={tmp_path}\0".encode() in (process / "environ").read_bytes():
+                    os.kill(int(process.name), signal.SIGKILL)
+        assert ended and output.read() == b""
 
 
 QEMU_OWNER = """

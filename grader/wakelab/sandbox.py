@@ -201,7 +201,10 @@ class Confined:
         gate, gate_end = os.pipe()
         try:
             self.bwrap = subprocess.Popen(
-                [argv[0], "--info-fd", str(info_end), *argv[1:]],
+                # The other end, too: with no reader a bwrap that begins when we are dead would die
+                # of a signal half way, and leave a child that waits for ever. The program gets
+                # neither.
+                [argv[0], "--info-fd", str(info_end), "--sync-fd", str(info), *argv[1:]],
                 # Given, not inherited: another thread may be changing ours just now. (EFAULT.) By
                 # this one the caretaker knows bwrap; inside it is another.
                 env={"TMPDIR": tempfile.gettempdir()},
@@ -209,7 +212,7 @@ class Confined:
                 stdout=output,
                 stderr=subprocess.STDOUT if isinstance(output, int) else output,
                 start_new_session=True,
-                pass_fds=(info_end,),
+                pass_fds=(info_end, info),
                 bufsize=0,
             )
         except BaseException:
