@@ -119,6 +119,16 @@ class Machine:
         without: set-up then ends with STOPPED_AT_VENV."""
         self.program("python3", '[ "$1" = -c ] && echo "$0"')
 
+    def with_system_python(self, *, has_venv: bool) -> Path:
+        """Beside the one on the PATH, which somebody built. PYTHON= asks for neither."""
+        has = "" if has_venv else 'case $2 in *ensurepip*) exit 1 ;; esac; '
+        self.program("system-python3", f'{has}[ "$1" = -c ] && echo "$0"')
+        system = self.bin / "system-python3"
+        set_up = (ROOT / "grader/setup.sh").read_text(encoding="utf-8")
+        assert "/usr/bin/python3 " in set_up
+        self.write("grader/setup.sh", set_up.replace("/usr/bin/python3", f"'{system}'"))
+        return system
+
     def with_tools(self, qemu: str = "7.2.22", gcc: str = "12.2.1") -> None:
         self.program("qemu-system-arm", f"echo QEMU emulator version {qemu}")
         self.program("arm-none-eabi-gcc", f"echo {gcc}")
@@ -390,6 +400,34 @@ def test_the_tests_ask_for_the_hosts_compiler_and_a_browser_too(usual: Machine) 
     assert usual.apt_get_was_asked()[1].endswith(
         " --no-install-recommends gcc libc6-dev gdb-multiarch chromium"
     )
+
+
+def test_the_systems_own_python_comes_first(usual: Machine) -> None:
+    """A distribution's is built for speed."""
+    usual.with_apt_get(user=0)
+    usual.with_python_that_makes_no_venv()
+    system = usual.with_system_python(has_venv=True)
+    assert usual.setup("python", PYTHON="").stdout == f"{system}\n"
+    assert f"{system} {STOPPED_AT_VENV}" in usual.setup(PYTHON="").stderr
+    assert usual.apt_get_was_asked() == []
+    assert usual.setup("python").stdout == f"{usual.bin / 'python3'}\n"
+
+
+def test_as_root_the_systems_python_gets_its_venv_module(usual: Machine) -> None:
+    usual.with_apt_get(user=0)
+    usual.with_python_that_makes_no_venv()
+    usual.with_system_python(has_venv=False)
+    assert STOPPED_AT_VENV in usual.setup(PYTHON="").stderr
+    assert usual.apt_get_was_asked()[1].endswith(" --no-install-recommends python3-venv")
+
+
+def test_who_is_not_root_is_not_asked_for_it_where_another_python_does(usual: Machine) -> None:
+    usual.with_apt_get(user=1000)
+    usual.with_python_that_makes_no_venv()
+    usual.with_system_python(has_venv=False)
+    done = usual.setup(PYTHON="")
+    assert f"{usual.bin / 'python3'} {STOPPED_AT_VENV}" in done.stderr
+    assert usual.apt_get_was_asked() == []
 
 
 def test_when_apt_get_fails_its_words_and_the_line_are_shown(bare: Machine) -> None:
