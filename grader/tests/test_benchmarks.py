@@ -37,6 +37,7 @@ from wakelab.benchmarks import (
     way,
 )
 from wakelab.benchmarks.bare import Bare, device_of
+from wakelab.benchmarks.edited import Edited
 from wakelab.benchmarks.host import describe_host
 from wakelab.benchmarks.reference import LAB, Reference, built_reference
 from wakelab.benchmarks.row import Row, part
@@ -47,7 +48,7 @@ from wakelab.confinement import NoSandbox
 from wakelab.errors import InfraError
 from wakelab.labs import Lab, checkout_root, load_lab
 from wakelab.points import NO_CHANGES
-from wakelab.submission import unreadable
+from wakelab.submission import collect, unreadable
 
 ROOT = checkout_root()
 
@@ -139,21 +140,39 @@ def test_without_a_sandbox_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_parts_of_a_grading_are_in_order_and_the_whole_of_it(tmp_path: Path) -> None:
+    lab = load_lab(ROOT, LAB)
+    program = Edited(lab, tmp_path / "submission")
+    program.save()
     before = time.monotonic()
-    parts = grading._parts(ROOT, load_lab(ROOT, LAB), tmp_path)
+    parts = grading._parts(ROOT, lab, program.folder, tmp_path)
     whole = time.monotonic() - before
     assert len(parts) == len(grading.PARTS)
     assert all(taken > 0 for taken in parts)
     assert sum(parts) <= whole
-    rows = grading.grading_rows(grading.Grading(0.5, parts), LAB)
-    assert rows[0].ratio == 0.5
-    assert sum(int(row.shown.split()[-2]) for row in rows[1:]) == pytest.approx(100, abs=4)
+    whole_row, *rows, again = grading.grading_rows(grading.Grading(0.5, parts, 0.4), LAB)
+    assert (whole_row.ratio, again.shown) == (0.5, "0.40 s")
+    assert sum(int(row.shown.split()[-2]) for row in rows) == pytest.approx(100, abs=4)
+
+
+@pytest.mark.parametrize("number", ["06", "11"])  # a schedule beside it; a header before it
+def test_each_save_is_another_program(number: str, tmp_path: Path) -> None:
+    lab = load_lab(ROOT, number)
+    program = Edited(lab, tmp_path / "submission")
+    saved = {collect(lab, lab.reference).sha256, collect(lab, program.folder).sha256}
+    assert len(saved) == 1
+    for _ in range(2):
+        program.save()
+        saved.add(collect(lab, program.folder).sha256)
+    assert len(saved) == 3
+    assert {path.name for path in program.folder.iterdir()} == {
+        path.name for path in lab.reference.iterdir()
+    }
 
 
 def test_the_labs_of_the_course_are_measured_each(monkeypatch: pytest.MonkeyPatch) -> None:
     gradings: list[str] = []
 
-    def timed(root: Path, lab: Lab, out: Path, module: list[str]) -> float:
+    def timed(root: Path, lab: Lab, *_: object) -> float:
         gradings.append(lab.number)
         return 9.0 if len(gradings) % (course.WARM_UP + course.RUNS) == 1 else int(lab.number) / 10
 
@@ -169,7 +188,8 @@ def test_the_labs_of_the_course_are_measured_each(monkeypatch: pytest.MonkeyPatc
 
 def test_a_grading_that_fails_says_how_to_look_at_it(tmp_path: Path) -> None:
     with pytest.raises(InfraError, match="ended with") as raised:
-        grading.timed(ROOT, load_lab(ROOT, LAB), tmp_path, ["wakelab", "--nonsense"])
+        lab = load_lab(ROOT, LAB)
+        grading.timed(ROOT, lab, lab.reference, tmp_path, ["wakelab", "--nonsense"])
     assert "make grade" in str(raised.value)
     assert "Traceback" not in str(raised.value)
 
@@ -452,7 +472,7 @@ def test_rows_fit_an_ordinary_terminal(reference: Reference) -> None:
     jobs = share.Job(0.1234, 0.1, 0.1, 0.1)
     ways = dict.fromkeys(reference.levels, way.Way("press_logger_poll", 999, 999))
     rows = [
-        *grading.grading_rows(grading.Grading(12.34, (1.0,) * len(grading.PARTS)), LAB),
+        *grading.grading_rows(grading.Grading(12.34, (1.0,) * len(grading.PARTS), 9.87), LAB),
         *confined.confined_rows(confined.Confined(12.34, 11.23, 1.1)),
         *share.share_rows(share.Share(jobs, jobs, 12.34)),
         *way.way_rows(ways, "button_future_poll"),

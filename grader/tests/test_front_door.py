@@ -121,7 +121,7 @@ class Machine:
 
     def with_system_python(self, *, has_venv: bool) -> Path:
         """Beside the one on the PATH, which somebody built. PYTHON= asks for neither."""
-        has = "" if has_venv else 'case $2 in *ensurepip*) exit 1 ;; esac; '
+        has = "" if has_venv else "case $2 in *ensurepip*) exit 1 ;; esac; "
         self.program("system-python3", f'{has}[ "$1" = -c ] && echo "$0"')
         system = self.bin / "system-python3"
         set_up = (ROOT / "grader/setup.sh").read_text(encoding="utf-8")

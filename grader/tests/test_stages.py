@@ -157,7 +157,7 @@ def test_a_grading_ends_with_the_errors_of_its_build(
     def fail(*_: object) -> None:
         raise InfraError("a given file does not compile", "lab/board", "restore it")
 
-    monkeypatch.setattr(Builder, "_given", fail)
+    monkeypatch.setattr(Builder, "_objects_of", fail)
     with pytest.raises(InfraError, match="does not compile") as raised:
         grade_submission(ROOT, LAB, collect(LAB, LAB.reference), CONFINEMENT, two_lanes=two_lanes)
     assert (raised.value.where, raised.value.next_step) == ("lab/board", "restore it")

@@ -2,8 +2,9 @@
 
 What is given (board, async core, references of earlier labs) is compiled once per checkout and
 kept under `<cache>/objects/<key>/`, where the key is a hash of everything that goes in. What is
-handed in is compiled each time, in a private folder that holds nothing else. No path of this
-machine gets into the ELF: the same files give the same bytes wherever they lie.
+handed in is compiled each time, in a private folder that holds nothing else; for who works on it,
+the programs are kept, too (see kept_builds). No path of this machine gets into the ELF: the same
+files give the same bytes wherever they lie.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Self, TypeVar
 
 from wakelab.errors import InfraError
 from wakelab.in_turn import run_in_turn
+from wakelab.kept_builds import KeptBuild, KeptBuilds
 from wakelab.labs import Lab, given_sources, header_folders
 from wakelab.report import CompilerMessage
 from wakelab.submission import Submission
@@ -122,13 +124,19 @@ class Builder:
         toolchain: Toolchain,
         cache_dir: Path | None = None,
         sandbox: Runner | None = None,
+        *,
+        keep: bool = False,
     ) -> None:
         """root is the checkout; cache_dir is `<root>/.cache` unless told. `sandbox` runs the
-        compiler on what is handed in; without one, that has to be code of our own."""
+        compiler on what is handed in; without one, that has to be code of our own. `keep` programs
+        for the next time, and use those that were kept; in a sandbox only, where nothing goes in
+        that is not known here."""
         self._root = root.resolve()
         self._toolchain = toolchain
         self._confined = replace(toolchain, runner=sandbox) if sandbox else toolchain
-        self._objects = (cache_dir or self._root / ".cache").absolute() / "objects"
+        cache = (cache_dir or self._root / ".cache").absolute()
+        self._objects = cache / "objects"
+        self._kept = KeptBuilds(cache / "built") if keep and sandbox else None
         self._out: tempfile.TemporaryDirectory[str] | None = None
         self._built = 0
         self._jobs: _Jobs | None = None
@@ -167,8 +175,49 @@ class Builder:
             problem = submission.problem
             text = f"{problem.what}; {problem.next_step}"
             return BuildResult((), (CompilerMessage("", 0, 0, "error", text, ""),), ())
+        given = self._given_to(lab)
+        keys = {level: _key_of(self._key(level, given), lab, submission) for level in levels}
         out = self._new_out()
-        sources = given_sources(self._root, lab)
+        said = self._found(keys, out)
+        if missing := [level for level in levels if level not in said]:
+            anew = self._build_anew(lab, submission, given, missing, out)
+            self._keep(keys, out, anew)
+            said |= anew
+        elfs = tuple(
+            Elf(level, path, hashlib.sha256(path.read_bytes()).hexdigest())
+            for level in levels
+            if (path := out / f"{level}.elf").is_file()
+        )
+        return _result(elfs, [message for level in levels for message in said[level]])
+
+    def has(self, lab: Lab, submission: Submission) -> bool:
+        """Whether it was built before, at all levels, and kept."""
+        if self._kept is None or submission.problem is not None:
+            return False
+        given = self._given_to(lab)
+        keys = (_key_of(self._key(level, given), lab, submission) for level in LEVELS)
+        return all(map(self._kept.has, keys))
+
+    def _found(self, keys: Mapping[str, str], out: Path) -> dict[str, list[CompilerMessage]]:
+        """Puts the programs that were kept into `out`: at which levels, and what was said there."""
+        found: dict[str, list[CompilerMessage]] = {}
+        for level, key in keys.items():
+            if self._kept is not None and (kept := self._kept.find(key)) is not None:
+                _write_readable(out, f"{level}.elf", kept.elf).chmod(0o644)
+                found[level] = list(kept.messages)
+        return found
+
+    def _keep(
+        self, keys: Mapping[str, str], out: Path, built: Mapping[str, list[CompilerMessage]]
+    ) -> None:
+        for level, messages in built.items():
+            if self._kept is not None and (path := out / f"{level}.elf").is_file():
+                self._kept.keep(keys[level], KeptBuild(path.read_bytes(), tuple(messages)))
+
+    def _build_anew(
+        self, lab: Lab, submission: Submission, given: _Given, levels: Sequence[str], out: Path
+    ) -> dict[str, list[CompilerMessage]]:
+        """What the tools said at each level; the ELFs are in `out`."""
         with ExitStack() as stack:
             folder = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="wakelab-"))
@@ -180,22 +229,29 @@ class Builder:
             private, given_files = folder / "private", folder / "given"
             for file in submission.files:
                 _write_readable(private, file.name, file.data)
-            headers = header_folders(self._root, lab)
-            for path in self._shown(headers, lab):
+            for path in self._shown(given.headers, lab):
                 _write_readable(given_files, path.relative_to(self._root), _bytes_of(path))
             handed_in = [file.name for file in submission.files if file.name.endswith(".c")]
-            work = _Work(given_files, private, out, self._confined, lab, tuple(handed_in), headers)
-            given = {
-                level: self._given(jobs, unfinished, level, sources, headers) for level in levels
-            }
-            built = [jobs.start(work.build, level, given[level]()) for level in levels]
-            messages = [message for each in jobs.results(built) for message in each]
-        elfs = tuple(
-            Elf(level, path, hashlib.sha256(path.read_bytes()).hexdigest())
-            for level in levels
-            if (path := out / f"{level}.elf").is_file()
-        )
-        return _result(elfs, messages)
+            work = _Work(
+                given_files, private, out, self._confined, lab, tuple(handed_in), given.headers
+            )
+            objects = [self._objects_of(jobs, unfinished, level, given) for level in levels]
+            built = [
+                jobs.start(work.build, level, each())
+                for level, each in zip(levels, objects, strict=True)
+            ]
+            return dict(zip(levels, jobs.results(built), strict=True))
+
+    def _given_to(self, lab: Lab) -> _Given:
+        sources, headers = given_sources(self._root, lab), header_folders(self._root, lab)
+        folders = {self._root / name for name in headers} | {each.parent for each in sources}
+        found = sorted(header for folder in folders for header in folder.glob("*.h"))
+        digest = hashlib.sha256()
+        for path in (*found, *sources, self._root / _SCRIPT):
+            data = _bytes_of(path)
+            name = path.relative_to(self._root).as_posix().encode()
+            digest.update(b"%s\0%d\0%s" % (name, len(data), data))
+        return _Given(sources, headers, digest.digest())
 
     def _new_out(self) -> Path:
         if self._out is None:
@@ -205,27 +261,26 @@ class Builder:
         out.mkdir()
         return out
 
-    def _given(
-        self,
-        jobs: _Jobs,
-        unfinished: ExitStack,
-        level: str,
-        sources: Sequence[Path],
-        headers: Sequence[str],
+    def _objects_of(
+        self, jobs: _Jobs, unfinished: ExitStack, level: str, given: _Given
     ) -> Callable[[], list[Path]]:
         """Starts compiling what the cache lacks. The function returned waits and gives the objects,
-        in the order of `sources`. `unfinished` removes what was left half done."""
-        folder = self._objects / self._key(level, sources, headers)
-        names = [_object_name(source.relative_to(self._root)) for source in sources]
+        in the order of the sources. `unfinished` removes what was left half done."""
+        folder = self._objects / self._key(level, given)
+        names = [_object_name(source.relative_to(self._root)) for source in given.sources]
         objects = [folder / name for name in names]
         if all(each.is_file() for each in objects):
             return lambda: objects
         fresh = self._fresh_folder(unfinished)
         started = [
             jobs.start(
-                self._compile_given, level, source.relative_to(self._root), fresh / name, headers
+                self._compile_given,
+                level,
+                source.relative_to(self._root),
+                fresh / name,
+                given.headers,
             )
-            for source, name in zip(sources, names, strict=True)
+            for source, name in zip(given.sources, names, strict=True)
         ]
 
         def finish() -> list[Path]:
@@ -235,19 +290,11 @@ class Builder:
 
         return finish
 
-    def _key(self, level: str, sources: Sequence[Path], searched: Sequence[str]) -> str:
+    def _key(self, level: str, given: _Given) -> str:
         """Hash of all that decides about the given objects: tool, flags, headers, sources, script.
         Paths enter relative to the checkout, so that two checkouts agree."""
-        folders = {self._root / name for name in searched} | {each.parent for each in sources}
-        headers = sorted(header for folder in folders for header in folder.glob("*.h"))
-        digest = hashlib.sha256()
-        for part in (self._toolchain.version, *_COMPILE, level, *searched):
-            digest.update(part.encode() + b"\0")
-        for path in (*headers, *sources, self._root / _SCRIPT):
-            data = _bytes_of(path)
-            name = path.relative_to(self._root).as_posix().encode()
-            digest.update(b"%s\0%d\0%s" % (name, len(data), data))
-        return digest.hexdigest()[:32]
+        parts = (self._toolchain.version, *_COMPILE, level, *given.headers)
+        return _hash(given.content, *(part.encode() for part in parts))
 
     def _shown(self, searched: Sequence[str], lab: Lab) -> list[Path]:
         """What of the checkout the compiler and the linker see of it beside the objects. A copy of
@@ -290,6 +337,20 @@ class Builder:
                 str(source),
                 "restore it (git checkout -- lab solution), or make doctor",
             )
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What is compiled beside what was handed in.
+
+    sources  absolute
+    headers  the folders of headers, relative to the checkout
+    content  a hash of the sources, the headers and the linker script
+    """
+
+    sources: tuple[Path, ...]
+    headers: tuple[str, ...]
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -654,6 +715,21 @@ def _write_readable(folder: Path, name: str | Path, data: bytes) -> Path:
     path.write_bytes(data)
     path.chmod(0o666)
     return path
+
+
+def _hash(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(b"%d\0%s" % (len(part), part))
+    return digest.hexdigest()[:32]
+
+
+def _key_of(given: str, lab: Lab, submission: Submission) -> str:
+    """Hash of all that decides about a program, and about what is told of its messages, beside the
+    `given` objects: what was handed in, the lab that it is for, and the rules here."""
+    files = (part for file in submission.files for part in (file.name.encode(), file.data))
+    names = (name.encode() for name in (lab.number, *lab.files))
+    return _hash(given.encode(), Path(__file__).read_bytes(), *names, b"", *files)
 
 
 def _object_name(source: Path) -> str:

@@ -33,7 +33,8 @@ def built(
     if submission.problem is not None:
         raise UserError(submission.problem.what, str(folder), submission.problem.next_step)
     toolchain = find_toolchain()
-    with Builder(root, toolchain, sandbox=confinement.compiler(toolchain)) as builder:
+    sandbox = confinement.compiler(toolchain)
+    with Builder(root, toolchain, sandbox=sandbox, keep=True) as builder:
         build = builder.build(lab, submission, levels=(level,))
         if not build.ok:
             first = build.errors[0]

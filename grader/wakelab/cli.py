@@ -239,6 +239,7 @@ def _grade(options: argparse.Namespace) -> int:
     report = grade(
         *(root, lab, folder, confinement, tuple(options.sweep), points),
         own=options.own,
+        keep_builds=True,
         meanwhile=_import_what_shows_a_report,
     )
     shown = report if options.show_hidden else as_the_student_sees(report)

@@ -24,7 +24,7 @@ from wakelab.provenance import grader_hash, lab_hash
 from wakelab.render import NEEDS
 from wakelab.report import CheckResult, Report, Verdict, make_report
 from wakelab.running import checks_of
-from wakelab.stages import Ahead, Arrivals, Stages, built_here
+from wakelab.stages import Ahead, AtHand, ForLane, Stages, built_here
 from wakelab.submission import Submission, collect
 from wakelab.toolchain import find_toolchain
 from wakelab.work import Work
@@ -42,6 +42,7 @@ def grade(
     points: PointsPlan = NO_CHANGES,
     *,
     own: bool = False,
+    keep_builds: bool = False,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Report:
     """Grade the submission in folder `path`, in a hurry; see `grade_submission`. `own`: with the
@@ -59,6 +60,7 @@ def grade(
         modes,
         points,
         two_lanes=can_have_two(),
+        keep_builds=keep_builds,
         meanwhile=meanwhile,
     )
 
@@ -72,19 +74,21 @@ def grade_submission(
     points: PointsPlan = NO_CHANGES,
     *,
     two_lanes: bool = False,
+    keep_builds: bool = False,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Report:
     """Grade what was handed in; `modes` of the sweep come on top of the lab's own, and what an
     instructor's `points` say on top of what the lab says. With `two_lanes` on two cores, which
-    forks: not where other threads run. The report is the same. `meanwhile` is done while the second
-    lane may still be at work.
+    forks: not where other threads run. The report is the same. `keep_builds`: see Builder; for who
+    comes back with the same files. `meanwhile` is done while the second lane may still be at work.
 
     Raises UserError where there is nothing to grade.
     """
     checks = checks_of(root, lab)
     qemu = confinement.around(find_qemu())
     toolchain = find_toolchain()
-    builder = Builder(root, toolchain, sandbox=confinement.compiler(toolchain))
+    sandbox = confinement.compiler(toolchain)
+    builder = Builder(root, toolchain, sandbox=sandbox, keep=keep_builds)
     graded_by: dict[str, str] = {}
 
     def meanwhile_here() -> None:
@@ -92,15 +96,18 @@ def grade_submission(
         meanwhile()
 
     with ExitStack() as owned:
-        ahead = None
-        if two_lanes:  # forks twice; and nothing may be forked once there are threads
-            ahead = owned.enter_context(Ahead(builder, lab, submission))
-            stages = ahead.first.stages
-            import_what_checks_need()
-        else:
+        second: ForLane | None = None
+        if not two_lanes:
             stages = owned.enter_context(built_here(builder, lab, submission))
+        elif builder.has(lab, submission):
+            second = AtHand(owned.enter_context(builder), lab, submission)
+            stages = second.stages
+        else:  # forks twice; and nothing may be forked once there are threads
+            ahead = owned.enter_context(Ahead(builder, lab, submission))
+            stages, second = ahead.first.stages, ahead.second
+        if two_lanes:
+            import_what_checks_need()
         work = Work(checks, lab, submission, qemu, modes, plan_of(lab, checks, points))
-        second = ahead.second if ahead else None
         tried = work.with_checks(partial(_try_on_boards, work, stages, second, meanwhile_here))
     import platform  # takes a while, and there is more to do before the build begins
 
@@ -167,7 +174,7 @@ class _Tried:
 def _try_on_boards(
     work: Work,
     stages: Stages,
-    for_second: Arrivals | None,
+    for_second: ForLane | None,
     meanwhile: Callable[[], object],
     checks: ChecksPlugin,
 ) -> _Tried:

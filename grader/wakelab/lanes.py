@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from wakelab.child import Child, die_with
 from wakelab.cores import stay_on_core
-from wakelab.stages import Arrivals, Stages
+from wakelab.stages import ForLane, Stages
 from wakelab.work import Work
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def can_have_two() -> bool:
 
 
 @contextmanager
-def second_lane(checks: ChecksPlugin, work: Work, build: Arrivals) -> Iterator[SecondLane]:
+def second_lane(checks: ChecksPlugin, work: Work, build: ForLane) -> Iterator[SecondLane]:
     """A second lane, which waits for the build; `build` is its own from now on. To be called before
     any thread is started, when pytest is ready to run `checks`."""
     lane = SecondLane(checks, work, build)
@@ -52,7 +52,7 @@ def second_lane(checks: ChecksPlugin, work: Work, build: Arrivals) -> Iterator[S
 class SecondLane:
     """Owns the process. Use `second_lane`."""
 
-    def __init__(self, checks: ChecksPlugin, work: Work, build: Arrivals) -> None:
+    def __init__(self, checks: ChecksPlugin, work: Work, build: ForLane) -> None:
         self._checks = checks
         self.core = os.getpid()
         """The number of its core, for stay_on_core; so two gradings seldom share one."""

@@ -80,6 +80,40 @@ class _OnDemand:
         return self._begun is not None and self._begun.done()
 
 
+class ForLane(Protocol):
+    """A build, as one lane gets it."""
+
+    stages: Stages
+
+    def close(self) -> None:
+        """This lane has no use for it."""
+
+
+class AtHand:
+    """A build that was kept, for both lanes. A ForLane."""
+
+    def __init__(self, builder: Builder, lab: Lab, submission: Submission) -> None:
+        """`builder` owns the ELFs."""
+        main, rest = (_Built(builder.build(lab, submission, stage)) for stage in STAGES)
+        self.stages = Stages(main, rest)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A Building that is done."""
+
+    build: BuildResult
+
+    def result(self) -> BuildResult:
+        return self.build
+
+    def done(self) -> bool:
+        return True
+
+
 class Ahead:
     """Owns the process that builds, and with it the ELFs: close it, or use it in `with`. To be
     created before any thread is started.
@@ -123,7 +157,8 @@ class Ahead:
 
 
 class Arrivals:
-    """What the building process sends to one reader: what became of each stage, in order."""
+    """What the building process sends to one reader: what became of each stage, in order. A
+    ForLane."""
 
     def __init__(self, inbox: Connection) -> None:
         self._inbox = inbox

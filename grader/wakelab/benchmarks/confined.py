@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from wakelab.benchmarks.edited import Edited
 from wakelab.benchmarks.grading import timed
 from wakelab.benchmarks.row import Row, Step, part
 from wakelab.confinement import NoSandbox, find_bubblewrap
@@ -36,10 +37,12 @@ def measure_confined(root: Path, lab_number: str, step: Step) -> Confined | None
     lab = load_lab(root, lab_number)
     pairs = []
     with tempfile.TemporaryDirectory(prefix="wakelab-bench-") as name:
+        program, out = Edited(lab, Path(name) / "submission"), Path(name) / "out"
         for _ in range(1 + RUNS):
             times = []
+            program.save()
             for more in ([], ["--trust-this-code"]):
-                times.append(timed(root, lab, Path(name), ["wakelab"], more))
+                times.append(timed(root, lab, program.folder, out, ["wakelab"], more))
                 step()
             pairs.append(times)
     del pairs[0]  # to warm up

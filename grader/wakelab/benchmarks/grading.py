@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from wakelab.benchmarks.edited import Edited
 from wakelab.benchmarks.row import Row, Step, part
 from wakelab.errors import InfraError
 from wakelab.labs import Lab, load_lab
@@ -20,7 +21,7 @@ TARGET_S = 1.0
 RUNS = 9
 STAMPED_RUNS = 5
 WARM_UP = 1
-STEPS = WARM_UP + RUNS + STAMPED_RUNS
+STEPS = WARM_UP + 2 * RUNS + STAMPED_RUNS
 
 PARTS = (
     ("Python itself", "spawned", "started"),
@@ -34,35 +35,50 @@ PARTS = (
 
 @dataclass(frozen=True)
 class Grading:
-    """Wall time of one grading, and of its PARTS, in seconds; medians."""
+    """Wall time of one grading after a change, of its PARTS, and of one with nothing changed, in
+    seconds; medians."""
 
     whole: float
     parts: tuple[float, ...]
+    again: float
 
 
 def measure_grading(root: Path, lab_number: str, step: Step) -> Grading:
     """Grade the reference as a command, warm. Raises InfraError where it gets less than full."""
     lab = load_lab(root, lab_number)
     with tempfile.TemporaryDirectory(prefix="wakelab-bench-") as name:
-        out = Path(name)
-        times = []
-        for _ in range(WARM_UP + RUNS):
-            times.append(timed(root, lab, out, ["wakelab"]))
+        program, out = Edited(lab, Path(name) / "submission"), Path(name) / "out"
+        times, times_again = [], []
+        for run in range(WARM_UP + RUNS):
+            program.save()
+            times.append(timed(root, lab, program.folder, out, ["wakelab"]))
             step()
+            if run >= WARM_UP:
+                times_again.append(timed(root, lab, program.folder, out, ["wakelab"]))
+                step()
         stamped = []
         for _ in range(STAMPED_RUNS):
-            stamped.append(_parts(root, lab, out))
+            program.save()
+            stamped.append(_parts(root, lab, program.folder, out))
             step()
     by_part = tuple(median(run[at] for run in stamped) for at in range(len(PARTS)))
-    return Grading(median(times[WARM_UP:]), by_part)
+    return Grading(median(times[WARM_UP:]), by_part, median(times_again))
 
 
-def timed(root: Path, lab: Lab, out: Path, module: list[str], more: Sequence[str] = ()) -> float:
-    """Seconds of one `python -m MODULE grade`, with `more` words after it."""
+def timed(
+    root: Path,
+    lab: Lab,
+    folder: Path,
+    out: Path,
+    module: Sequence[str],
+    more: Sequence[str] = (),
+) -> float:
+    """Seconds of one `python -m MODULE grade` of a folder that gets full marks, with `more` words
+    after it."""
     argv = [sys.executable, "-P", "-m", *module, "grade", "--lab", lab.number]
     before = time.monotonic()
     run = subprocess.run(
-        [*argv, *more, str(lab.reference), "--out", str(out)],
+        [*argv, *more, str(folder), "--out", str(out)],
         cwd=root,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -78,11 +94,11 @@ def timed(root: Path, lab: Lab, out: Path, module: list[str], more: Sequence[str
     return taken
 
 
-def _parts(root: Path, lab: Lab, out: Path) -> tuple[float, ...]:
+def _parts(root: Path, lab: Lab, folder: Path, out: Path) -> tuple[float, ...]:
     """Seconds of each of PARTS in one run."""
     file = out / "stamps.json"
     spawned = time.monotonic()
-    timed(root, lab, out, ["wakelab.benchmarks.stamps", str(file)])
+    timed(root, lab, folder, out, ["wakelab.benchmarks.stamps", str(file)])
     stamps: dict[str, float] = json.loads(file.read_text(encoding="ascii"))
     stamps |= {"spawned": spawned, "gone": time.monotonic()}
     return tuple(stamps[end] - stamps[begin] for _, begin, end in PARTS)
@@ -91,7 +107,7 @@ def _parts(root: Path, lab: Lab, out: Path) -> tuple[float, ...]:
 def grading_rows(grading: Grading, lab_number: str) -> list[Row]:
     """For the table; the parts as shares of their sum."""
     whole = Row(
-        f"grade lab {lab_number}, warm",
+        f"grade lab {lab_number} after a change",
         f"{grading.whole:.2f} s",
         grading.whole,
         TARGET_S,
@@ -104,4 +120,5 @@ def grading_rows(grading: Grading, lab_number: str) -> list[Row]:
             part(what, f"{1e3 * taken:.0f} ms {100 * taken / total:3.0f} %")
             for (what, _, _), taken in zip(PARTS, grading.parts, strict=True)
         ),
+        part("again, nothing changed", f"{grading.again:.2f} s"),
     ]

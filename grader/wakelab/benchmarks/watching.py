@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import select
-import shutil
 import struct
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Self
 
+from wakelab.benchmarks.edited import Edited
 from wakelab.benchmarks.row import Row, Step, part
 from wakelab.errors import InfraError
 from wakelab.labs import Lab, load_lab
@@ -44,23 +44,17 @@ class Watching:
 
 
 def measure_watching(root: Path, lab_number: str, step: Step) -> Watching:
-    """Save the reference again and again, each time with another comment, as an editor does that
-    puts a new file in the old one's place. Raises InfraError where it gets less than full."""
+    """Save the reference again and again. Raises InfraError where it gets less than full."""
     lab = load_lab(root, lab_number)
     with tempfile.TemporaryDirectory(prefix="wakelab-bench-") as name:
-        folder = Path(name) / "submission"
-        shutil.copytree(lab.reference, folder)
-        file = folder / lab.files[0]
-        source = file.read_text(encoding="utf-8")
+        program = Edited(lab, Path(name) / "submission")
         times = []
-        with _Watched(root, lab, folder, Path(name) / "out") as watched:
+        with _Watched(root, lab, program.folder, Path(name) / "out") as watched:
             watched.wait_for_verdict()
             step()
-            for run in range(RUNS):
+            for _ in range(RUNS):
                 before = time.monotonic()
-                new = folder / "new"
-                new.write_text(f"{source}\n/* save {run} */\n", encoding="utf-8")
-                new.replace(file)
+                program.save()
                 watched.wait_for_verdict()
                 times.append(time.monotonic() - before)
                 step()

@@ -56,7 +56,8 @@ def _picture(options: argparse.Namespace) -> int:
     lab = load_lab(root, options.lab)
     folder = options.submission or lab.directory
     confinement = confinement_of(root, folder, options)
-    report = grade(root, lab, folder, confinement, points=points_of(options.points))
+    points = points_of(options.points)
+    report = grade(root, lab, folder, confinement, points=points, keep_builds=True)
     shown = report if options.show_hidden else as_the_student_sees(report)
     scenes = Scenes()
     if shown.verdict not in (Verdict.BUILD, Verdict.INFRA):

@@ -187,7 +187,8 @@ class _Loop:
 
     def _grade(self) -> None:
         lab, confinement = self._view.lab, self._wish.confinement
-        work = partial(grade, self._wish.root, lab, self._folder, confinement)
+        root = self._wish.root
+        work = partial(grade, root, lab, self._folder, confinement, keep_builds=True)
         try:
             self._grading = Grading(work, self._signals)
         except OSError as problem:
