@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from wakelab.errors import InfraError
-from wakelab.in_turn import run_in_turn
+from wakelab.in_turn import Turn, run_in_turn
 from wakelab.toolchain import (
     NOTHING,
     Completed,
@@ -16,6 +17,7 @@ from wakelab.toolchain import (
     Limits,
     Runner,
     Toolchain,
+    View,
 )
 
 IMPATIENT = Limits(wall_seconds=0.5, output_bytes=1000)
@@ -34,7 +36,8 @@ def run(
     toolchain = Toolchain(Path("/bin/sh"), "", runner or DirectRunner())
     each = [("sh", "-c", script) for script in scripts]
     last = ("sh", "-c", then) if then else ()
-    return run_in_turn(toolchain, each, last, Path("/"), NOTHING, limits)
+    (found,) = run_in_turn(toolchain, [Turn(each, last)], Path("/"), NOTHING, limits)
+    return found
 
 
 def test_each_has_its_own_output() -> None:
@@ -60,7 +63,7 @@ def test_a_crash_is_told_by_its_number_alone() -> None:
 def test_words_are_not_the_shells() -> None:
     toolchain = Toolchain(Path("/bin/sh"), "", DirectRunner())
     argv = ("printf", "%s|", "a b", "$HOME", "'", '"', "*", "; exit 9", "\n")
-    (found,) = run_in_turn(toolchain, [argv], (), Path("/"), NOTHING)
+    ((found,),) = run_in_turn(toolchain, [Turn([argv])], Path("/"), NOTHING)
     assert found.output == b"a b|$HOME|'|\"|*|; exit 9|\n|"
 
 
@@ -93,3 +96,61 @@ def test_a_sandbox_that_fails_is_nobodys_compiler_error() -> None:
 def test_a_shell_that_is_killed_in_the_last_turn_is_noticed() -> None:
     with pytest.raises(InfraError, match="could not be run in its sandbox"):
         run("true", then="kill -KILL $PPID")
+
+
+class Counting(DirectRunner):
+    """How many sandboxes it takes."""
+
+    made = 0
+
+    def run(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        limits: Limits,
+        env: Mapping[str, str],
+        view: View = NOTHING,
+    ) -> Completed:
+        self.made += 1
+        return super().run(argv, cwd, limits, env, view)
+
+
+def run_turns(*turns: Sequence[str], runner: Runner) -> list[list[tuple[bytes, Ending]]]:
+    """Each turn in words of the shell, the last of which comes only if the others went well."""
+    toolchain = Toolchain(Path("/bin/sh"), "", runner)
+    argvs = [[("sh", "-c", script) for script in turn] for turn in turns]
+    whole = [Turn(each, last) for *each, last in argvs]
+    ended = run_in_turn(toolchain, whole, Path("/"), NOTHING, IMPATIENT)
+    return [[(one.output, one.ending) for one in turn] for turn in ended]
+
+
+def test_turns_share_a_sandbox_and_nothing_else() -> None:
+    runner = Counting()
+    ended = run_turns(
+        ("echo a", "echo b"), ("exit 1", "echo never"), ("exit 0", "exit 1"), runner=runner
+    )
+    texts = [[output for output, _ in turn] for turn in ended]
+    assert texts == [[b"a\n", b"b\n"], [b""], [b"", b""]]
+    assert runner.made == 1
+
+
+def test_who_is_stopped_takes_nobody_along() -> None:
+    """Nor is anybody stopped for what those before him have used."""
+    runner = Counting()
+    most = "head -c 700 /dev/zero"  # twice of it is too much
+    ended = run_turns(
+        ("echo a", "sleep 60", "echo never"), (most, "true"), (most, "true"), runner=runner
+    )
+    assert [[ending for _, ending in turn] for turn in ended] == [
+        [Ending.EXIT, Ending.TIMEOUT],
+        [Ending.EXIT, Ending.EXIT],
+        [Ending.EXIT, Ending.EXIT],
+    ]
+    assert [len(turn[0][0]) for turn in ended] == [2, 700, 700]
+    assert runner.made == 3
+
+
+def test_what_outlives_its_turn_ends_with_the_sandbox() -> None:
+    """It holds the pipe, so nobody could tell that all is over."""
+    *_, last = run_turns(("true", "sleep 60 &"), runner=Counting())
+    assert [ending for _, ending in last] == [Ending.EXIT, Ending.EXIT, Ending.TIMEOUT]

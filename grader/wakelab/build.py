@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from wakelab.errors import InfraError
-from wakelab.in_turn import run_in_turn
+from wakelab.in_turn import Turn, run_in_turn
 from wakelab.kept_builds import KeptBuild, KeptBuilds
 from wakelab.labs import Lab, given_sources, header_folders
 from wakelab.report import CompilerMessage
@@ -235,12 +235,9 @@ class Builder:
             work = _Work(
                 given_files, private, out, self._confined, lab, tuple(handed_in), given.headers
             )
-            objects = [self._objects_of(jobs, unfinished, level, given) for level in levels]
-            built = [
-                jobs.start(work.build, level, each())
-                for level, each in zip(levels, objects, strict=True)
-            ]
-            return dict(zip(levels, jobs.results(built), strict=True))
+            objects = {level: self._objects_of(jobs, unfinished, level, given) for level in levels}
+            built = jobs.start(work.build, {level: each() for level, each in objects.items()})
+            return jobs.results([built])[0]
 
     def _given_to(self, lab: Lab) -> _Given:
         sources, headers = given_sources(self._root, lab), header_folders(self._root, lab)
@@ -371,11 +368,30 @@ class _Work:
     handed_in: tuple[str, ...]
     headers: Sequence[str]
 
-    def build(self, level: str, given: Sequence[Path]) -> list[CompilerMessage]:
-        """Compile what was handed in and link it with the `given` objects: what the tools said."""
-        fresh = self.private.parent / level
-        objects = [_write_readable(fresh, f"{name}.o", b"") for name in self.handed_in]
-        target = _write_readable(self.out, f"{level}.elf", b"")
+    def build(self, given: Mapping[str, Sequence[Path]]) -> dict[str, list[CompilerMessage]]:
+        """At each level compile what was handed in, and link it with the `given` objects: what the
+        tools said. In one sandbox, one level after the other."""
+        objects = {
+            level: [
+                _write_readable(self.private.parent / level, f"{name}.o", b"")
+                for name in self.handed_in
+            ]
+            for level in given
+        }
+        targets = {level: _write_readable(self.out, f"{level}.elf", b"") for level in given}
+        turns = [self._turn(level, given[level], objects[level], targets[level]) for level in given]
+        folders = dict.fromkeys(each.parent for level in given.values() for each in level)
+        written = (each for level in objects.values() for each in level)
+        view = View((self.given, *folders), (*written, *targets.values()))
+        ended = run_in_turn(self.toolchain, turns, self.private, view)
+        return {
+            level: self._told(level, targets[level], each)
+            for level, each in zip(given, ended, strict=True)
+        }
+
+    def _turn(
+        self, level: str, given: Sequence[Path], objects: Sequence[Path], target: Path
+    ) -> Turn:
         compile_each = [
             self._compile(level, source, each, "-fdiagnostics-format=json")
             for source, each in zip(self.handed_in, objects, strict=True)
@@ -386,16 +402,19 @@ class _Work:
             *map(str, (*given, *objects)),
             *("-lgcc", "-o", str(target)),
         ]
-        view = View((self.given, *dict.fromkeys(each.parent for each in given)), (*objects, target))
-        ended = run_in_turn(self.toolchain, compile_each, link, self.private, view)
+        return Turn(compile_each, link)
+
+    def _told(self, level: str, target: Path, ended: Sequence[Completed]) -> list[CompilerMessage]:
+        """What the tools said at one level; what was not linked well is removed."""
+        compiled = len(self.handed_in)
         messages = [
             message
             for source, completed in zip(self.handed_in, ended, strict=False)
             for message in self._of_compiler(level, source, completed)
         ]
-        if len(ended) > len(compile_each):
+        if len(ended) > compiled:
             messages += self._of_linker(level, ended[-1])
-        if len(ended) > len(compile_each) and _went_well(ended[-1]):
+        if len(ended) > compiled and _went_well(ended[-1]):
             target.chmod(0o644)
         else:
             target.unlink(missing_ok=True)
