@@ -18,7 +18,7 @@ from wakelab.cores import on_core
 from wakelab.course import with_own_parts
 from wakelab.garbage import all_stays
 from wakelab.labs import Lab
-from wakelab.lanes import can_have_two, second_lane
+from wakelab.lanes import can_have_two, import_while_machine_starts, second_lane
 from wakelab.points import NO_CHANGES, PointsPlan, require_known
 from wakelab.provenance import grader_hash, lab_hash
 from wakelab.render import NEEDS
@@ -92,6 +92,7 @@ def grade_submission(
     graded_by: dict[str, str] = {}
 
     def meanwhile_here() -> None:
+        import_while_machine_starts()
         graded_by.update(grader=grader_hash(root, lab), lab=lab_hash(root, lab))
         meanwhile()
 
@@ -200,7 +201,6 @@ def _try_on_boards(
 def import_what_checks_need() -> None:
     """Before the second lane is forked, which then need not; meanwhile the build runs."""
     with all_stays():
-        import capstone  # noqa: F401
         import pytest  # noqa: F401
 
         import wakelab.plugin

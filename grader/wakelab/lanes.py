@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from wakelab.child import Child, die_with
 from wakelab.cores import stay_on_core
+from wakelab.garbage import all_stays
 from wakelab.stages import ForLane, Stages
 from wakelab.work import Work
 
@@ -116,6 +117,12 @@ class _Claims:
         self._file.close()
 
 
+def import_while_machine_starts() -> None:
+    """What takes long to import, and is not wanted before there is a board."""
+    with all_stays():
+        import wakebench.decode  # noqa: F401
+
+
 def _be_second(
     checks: ChecksPlugin,
     work: Work,
@@ -140,6 +147,7 @@ def _be_second(
     lane = Lane(partial(claims.claim, lane=_SECOND), backwards=True, tell=tell)
     with work.subject(build) as subject:
         try:
+            import_while_machine_starts()
             checks.run(subject, lane)
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending the machines is under way

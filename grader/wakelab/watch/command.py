@@ -17,6 +17,7 @@ from wakelab.confinement import Confinement
 from wakelab.errors import UserError
 from wakelab.grade import grade, import_what_checks_need
 from wakelab.labs import Lab, all_labs
+from wakelab.lanes import import_while_machine_starts
 from wakelab.points import as_the_student_sees
 from wakelab.render import render_report
 from wakelab.report import Report
@@ -59,6 +60,7 @@ def watch(wish: Wish, console: Console) -> int:
     checks_of(wish.root, wish.lab)
     collect(wish.lab, wish.folder or wish.lab.directory)
     import_what_checks_need()
+    import_while_machine_starts()
     with ExitStack() as owned:
         signals = owned.enter_context(Signals())
         terminal = _terminal(console)
