@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from wakebench import core
+from wakelab.build import Builder
 from wakelab.confinement import choose
 from wakelab.grade import grade_submission
 from wakelab.labs import checkout_root, load_lab
@@ -23,6 +25,7 @@ from wakelab.plugin import ChecksPlugin
 from wakelab.report import CheckResult, Report, Verdict, to_json
 from wakelab.subject import Subject
 from wakelab.submission import collect
+from wakelab.toolchain import find_toolchain
 
 ROOT = checkout_root()
 LAB = load_lab(ROOT, "08")
@@ -150,14 +153,19 @@ def test_trouble_in_the_second_lane_is_told_to_nobody(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("built", [False, True], ids=["builds", "was built"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_no_process_outlives_the_grading(
-    number: signal.Signals, whole: Callable[[Path], Path]
+    number: signal.Signals, built: bool, whole: Callable[[Path], Path]
 ) -> None:
     """It is ended in the middle: the second lane and every QEMU hold the pipe's other end open."""
     reading, writing = os.pipe()
-    # Looping for ever is what takes long.
-    command = [sys.executable, "-P", "-m", "wakelab", "grade", str(whole(WRONG / "loops-in-main"))]
+    folder = whole(WRONG / "loops-in-main")  # which is what takes long
+    with (folder / LAB.files[0]).open("a") as source:
+        source.write(f"\n/* {secrets.token_hex(8)}: never built before */\n")
+    if built:
+        build_for_later(folder)
+    command = [sys.executable, "-P", "-m", "wakelab", "grade", str(folder)]
     os.set_inheritable(writing, True)
     process = subprocess.Popen(
         command,
@@ -167,7 +175,8 @@ def test_no_process_outlives_the_grading(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
-        until(lambda: len(children(process.pid)) >= 4)  # caretaker, builds, lane, machine
+        expected = 3 if built else 4  # caretaker, lane, machine; and what builds
+        until(lambda: len(children(process.pid)) >= expected)
         process.send_signal(number)
         process.wait(20)
         os.close(writing)
@@ -177,6 +186,14 @@ def test_no_process_outlives_the_grading(
         process.kill()
         process.wait()
         os.close(reading)
+
+
+def build_for_later(folder: Path) -> None:
+    toolchain = find_toolchain()
+    sandbox = CONFINEMENT.compiler(toolchain)
+    with Builder(ROOT, toolchain, sandbox=sandbox, keep=True) as builder:
+        assert builder.build(LAB, collect(LAB, folder)).ok
+        assert builder.has(LAB, collect(LAB, folder))
 
 
 def children(pid: int) -> list[str]:
