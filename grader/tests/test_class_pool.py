@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -147,6 +148,40 @@ def test_closing_a_pool_ends_what_is_being_graded(
     assert time.monotonic() - began < PATIENCE_S
     assert all(gone(pid) for pid in pids)
     assert not [t for t in threading.enumerate() if t.name.startswith("grading")]
+
+
+TOLD_AGAIN = """
+import os, signal
+from wakelab.caretaker import OwnFolder
+from wakelab.classes import worker
+close = OwnFolder.close
+def told_again_meanwhile(own):
+    os.kill(os.getpid(), signal.SIGTERM)
+    close(own)
+    print("put away", flush=True)  # to standard error, in a worker
+OwnFolder.close = told_again_meanwhile
+worker.main()
+"""
+
+
+def test_a_process_that_is_told_twice_to_end_puts_its_files_away(tmp_path: Path) -> None:
+    """Closing a pool does tell twice. By its caretaker the files would go later, and the command
+    would have ended by then."""
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", TOLD_AGAIN],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(b"nonsense\n")
+        assert process.stdout.readline(), "it works"
+        process.terminate()
+        _, said = process.communicate(timeout=PATIENCE_S)
+    assert b"put away" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pool_uses_every_process(tmp_path: Path) -> None:

@@ -101,7 +101,8 @@ def main() -> None:
         sys.exit(1)
 
 
-def _end(_signal: int, _frame: FrameType | None) -> None:
+def _end(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough; again would end the putting away, too
     raise KeyboardInterrupt
 
 
