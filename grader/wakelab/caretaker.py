@@ -37,7 +37,7 @@ quiet=0 rounds=0
 while [ $quiet -lt 3 ] && [ $rounds -lt 1000 ]; do
     rounds=$((rounds + 1))
     found=$(grep -lsF -e "/${1##*/}" /proc/[0-9]*/environ)
-    [ "$found" ] || { quiet=$((quiet + 1)); sleep 0.1; continue; }
+    [ "$found" ] || { quiet=$((quiet + 1)); continue; }
     quiet=0
     for each in $found; do
         each=${each#/proc/}
@@ -48,9 +48,8 @@ rm -rf -- "$1" "$2"*
 """
 """Waits for a word, or for the end of the pipe: then nobody is left who could say it. $1 is the
 folder, and with $2 begins what lies elsewhere for it. The folder's own name, which we have made, is
-what is looked for. Three times there must be nothing, a tenth of a second apart: a process that is
-just changing its program shows no environment, and on a busy host that may take a while; nothing
-tells when it is over. The rounds are bounded for the sake of a process that cannot be killed.
+what is looked for. Three times there must be nothing: a process that is just changing its program
+shows no environment. The rounds are bounded for the sake of a process that cannot be killed.
 Without /proc nothing is found."""
 
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
