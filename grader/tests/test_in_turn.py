@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,6 @@ from wakelab.toolchain import (
     Limits,
     Runner,
     Toolchain,
-    View,
 )
 
 IMPATIENT = Limits(wall_seconds=0.5, output_bytes=1000)
@@ -103,16 +103,9 @@ class Counting(DirectRunner):
 
     made = 0
 
-    def run(
-        self,
-        argv: Sequence[str],
-        cwd: Path,
-        limits: Limits,
-        env: Mapping[str, str],
-        view: View = NOTHING,
-    ) -> Completed:
+    def run(self, *given: Any, **named: Any) -> Completed:
         self.made += 1
-        return super().run(argv, cwd, limits, env, view)
+        return super().run(*given, **named)
 
 
 def run_turns(*turns: Sequence[str], runner: Runner) -> list[list[tuple[bytes, Ending]]]:

@@ -80,7 +80,7 @@ def grade_submission(
     """Grade what was handed in; `modes` of the sweep come on top of the lab's own, and what an
     instructor's `points` say on top of what the lab says. With `two_lanes` on two cores, which
     forks: not where other threads run. The report is the same. `keep_builds`: see Builder; for who
-    comes back with the same files. `meanwhile` is done while the second lane may still be at work.
+    comes back with the same files. `meanwhile` is done while the machine starts.
 
     Raises UserError where there is nothing to grade.
     """
@@ -180,7 +180,7 @@ def _try_on_boards(
     checks: ChecksPlugin,
 ) -> _Tried:
     """Run the checks, when pytest is ready to: here, and in a second lane if the build arrives
-    `for_second`, too. `meanwhile` comes when those here are done, and that one may not have ended.
+    `for_second`, too. `meanwhile` is done while the machine here starts.
     """
     from wakelab.plugin import Lane
 
