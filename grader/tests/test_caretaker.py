@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
@@ -301,6 +303,174 @@ def test_what_lies_elsewhere_for_its_long_name_is_put_away(
         assert len(list(Path("/tmp").glob(pattern))) == 2
     assert list(Path("/tmp").glob(pattern)) == []
     assert list(long.iterdir()) == []
+
+
+# -- processes on their way to another program -----------------------------------------------------
+
+FORKED = """
+import os, signal, sys, time
+from wakelab.caretaker import OwnFolder
+from wakelab.child import Child
+def fork_and_die(*_):
+    if not os.fork():
+        ready = os.dup(1)
+        os.closerange(0, ready)  # as a new program would have it
+        os.closerange(ready + 1, 1000)
+        os.write(ready, b"%d " % os.getpid())
+        os.close(ready)
+        while True:
+            time.sleep(60)
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[1] == "a command":
+    with OwnFolder():
+        fork_and_die()
+else:
+    with Child(fork_and_die) as child:
+        child.process.join()
+"""
+
+
+@pytest.mark.parametrize("whose", ["a command", "a child"])
+def test_who_is_not_yet_another_program_is_ended(whose: str, temporary: Path) -> None:
+    """Its environment is still that of who has forked it, and it holds no pipe any more."""
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKED, whose],
+        env={**ENVIRONMENT, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        forked = int(process.stdout.read())
+        try:
+            until(lambda: state(forked) in ("", "Z"))
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(forked, signal.SIGKILL)
+    until(lambda: not list(temporary.iterdir()))
+
+
+BETWEEN = """
+import ctypes, os, sys
+PR_SET_MM, PR_SET_MM_MAP = 35, 14
+fields = open("/proc/self/stat").read().rpartition(")")[2].split()
+start_code, end_code, start_stack = (int(fields[n]) for n in (23, 24, 25))
+start_data, end_data, brk, *known = (int(fields[n]) for n in (42, 43, 44, 45, 46, 47, 48))
+def have(arg_start, arg_end, env_start, env_end):
+    words = (start_code, end_code, start_data, end_data, brk, brk, start_stack)
+    words += (arg_start, arg_end, env_start, env_end, 0)
+    packed = b"".join(each.to_bytes(8, "little") for each in words)
+    packed += (0).to_bytes(4, "little") + (0xFFFFFFFF).to_bytes(4, "little")
+    kept = ctypes.create_string_buffer(packed, len(packed))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_MM, PR_SET_MM_MAP, kept, ctypes.c_ulong(len(packed)), 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+start = known[0]
+try:
+    have(start, start, start, start)
+except OSError:
+    print("never", flush=True)
+    sys.exit()
+print("now", flush=True)
+sys.stdin.readline()
+have(*known)
+print("now", flush=True)
+sys.stdin.read()
+"""
+"""Shows neither command line nor environment, as in the middle of execve, until it is told."""
+
+
+@dataclass(frozen=True)
+class Between:
+    """Such a process. A line into `told` makes it show both; then it says so in `says`."""
+
+    pid: int
+    told: Path
+    says: Path
+
+
+@contextlib.contextmanager
+def between(place: Path, folder: Path) -> Iterator[Between]:
+    """With a folder as its TMPDIR, and FIFOs in `place`."""
+    told, says = place / "told", place / "says"
+    for each in (told, says):
+        os.mkfifo(each)
+    with told.open("r+b", buffering=0) as stdin, says.open("r+b", buffering=0) as stdout:
+        process = subprocess.Popen(
+            [sys.executable, "-c", BETWEEN],
+            env={**ENVIRONMENT, "TMPDIR": str(folder)},
+            stdin=stdin,
+            stdout=stdout,
+        )
+        try:
+            if stdout.readline() != b"now\n":
+                pytest.skip("this kernel lets no process show nothing")
+            shown = [Path(f"/proc/{process.pid}/{each}") for each in ("environ", "cmdline")]
+            assert [each.read_bytes() for each in shown] == [b"", b""]
+            yield Between(process.pid, told, says)
+        finally:
+            process.kill()
+            process.wait()
+
+
+COUNTING = """#!/bin/sh
+PATH={path}
+echo >> {calls}
+if [ $(wc -l < {calls}) -eq 20 ] && [ {told} ]; then
+    echo > {told}
+    read -r now < {says}
+fi
+exec grep "$@"
+"""
+
+
+def count_looks(place: Path, monkeypatch: pytest.MonkeyPatch, who: Between | None = None) -> Path:
+    """Have the caretaker's greps counted, a line for each in the file returned; the 20th of them
+    tells `who`, and waits for its word."""
+    calls = place / "calls"
+    script = place / "grep"
+    told, says = (shlex.quote(str(each)) for each in ((who.told, who.says) if who else ("", "")))
+    known = {"path": os.defpath, "calls": shlex.quote(str(calls)), "told": told, "says": says}
+    script.write_text(COUNTING.format(**known))
+    script.chmod(0o755)
+    monkeypatch.setattr("wakelab.caretaker._ENVIRONMENT", {"PATH": f"{place}:{os.defpath}"})
+    return calls
+
+
+def test_who_is_just_becoming_another_program_is_ended(
+    temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = temporary / "wakelab-0123456789abcdef"
+    folder.mkdir()
+    with between(tmp_path, folder) as process:
+        calls = count_looks(tmp_path, monkeypatch, process)
+        put_away(folder)
+        assert len(calls.read_text()) >= 20
+        assert state(process.pid) in ("", "Z")
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_stranger_that_shows_nothing_for_ever_is_not_waited_for(
+    temporary: Path, tmp_path: Path
+) -> None:
+    folder = temporary / "wakelab-0123456789abcdef"
+    folder.mkdir()
+    with between(tmp_path, tmp_path) as process:
+        put_away(folder)
+        assert state(process.pid) == "S"
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_program_without_any_environment_is_not_taken_for_one(
+    temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = count_looks(tmp_path, monkeypatch)
+    with subprocess.Popen(["sleep", "60"], env={}) as stranger:
+        try:
+            put_away(temporary / "wakelab-0123456789abcdef")
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
+    assert len(calls.read_text()) < 3 * 100, "as often as it looks for one that shows nothing"
 
 
 # -- an orderly end --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -182,6 +183,38 @@ def test_a_process_that_is_told_twice_to_end_puts_its_files_away(tmp_path: Path)
         _, said = process.communicate(timeout=PATIENCE_S)
     assert b"put away" in said
     assert list(tmp_path.iterdir()) == []
+
+
+SLOW_CARETAKER = """
+import os, sys
+from wakelab import caretaker
+from wakelab.classes import worker
+caretaker._ENVIRONMENT = {"PATH": f"{sys.argv[1]}:{os.defpath}"}
+worker.main()
+"""
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["by somebody", "because it is late"])
+def test_a_process_that_was_killed_has_put_away_before_that_is_told(
+    late: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its caretaker has: or a class would end, and files of it were left for a moment."""
+    monkeypatch.setattr("wakelab.classes.process._GRACE_S", 0.3)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    slow = tmp_path / "rm"
+    slow.write_text(f'#!/bin/sh\nsleep 0.2\nPATH={os.defpath}\nexec rm "$@"\n')
+    slow.chmod(0o755)
+    one = GradingProcess(PATIENCE_S, (sys.executable, "-P", "-c", SLOW_CARETAKER, str(tmp_path)))
+    assert "another" in one.grade(job("a")).trouble, "it works"
+    assert one.pid is not None and list(temporary.glob("wakelab-*"))
+    if late:
+        one._limit_s = 0.1
+    os.kill(one.pid, signal.SIGSTOP if late else signal.SIGKILL)
+    trouble = one.grade(job("b")).trouble
+    assert ("did not answer" if late else "by signal 9") in trouble
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_pool_uses_every_process(tmp_path: Path) -> None:

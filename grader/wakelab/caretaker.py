@@ -8,10 +8,13 @@ the other end of a pipe that only we hold, and what we have forked.
 
 What is to be put away is known by the folder. Whatever we start that might outlive us has a name in
 this folder as TMPDIR: bwrap's two processes (what they run in the sandbox has not) and compilers.
+Between fork and exec a process has not yet that environment but still our memory: so a file of the
+folder is mapped there, which nobody reads.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import secrets
 import shutil
@@ -33,24 +36,32 @@ _DONE, _PUT_AWAY = b"done\n", b"put away\n"
 _SCRIPT = """
 trap '' HUP INT TERM
 read -r word && [ "$word" = done ] && exit
-quiet=0 rounds=0
+name=/${1##*/}
+quiet=0 rounds=0 patience=100
 while [ $quiet -lt 3 ] && [ $rounds -lt 1000 ]; do
     rounds=$((rounds + 1))
-    found=$(grep -lsF -e "/${1##*/}" /proc/[0-9]*/environ)
-    [ "$found" ] || { quiet=$((quiet + 1)); continue; }
-    quiet=0
-    for each in $found; do
+    quiet=$((quiet + 1))
+    forked=$(grep -lsF -e "$name" /proc/[0-9]*/maps)
+    for each in $(grep -Ls -e '' /proc/[0-9]*/cmdline); do
+        [ -e "${each%cmdline}exe" ] && [ $patience -gt 0 ] && quiet=0
+    done
+    [ $quiet = 0 ] && patience=$((patience - 1))
+    for each in $forked $(grep -lsF -e "$name" /proc/[0-9]*/environ); do
+        quiet=0
         each=${each#/proc/}
-        kill -s KILL "${each%/environ}"
+        kill -s KILL "${each%%/*}"
     done
 done
 rm -rf -- "$1" "$2"*
 """
 """Waits for a word, or for the end of the pipe: then nobody is left who could say it. $1 is the
 folder, and with $2 begins what lies elsewhere for it. The folder's own name, which we have made, is
-what is looked for. Three times there must be nothing: a process that is just changing its program
-shows no environment. The rounds are bounded for the sake of a process that cannot be killed.
-Without /proc nothing is found."""
+what is looked for: in the memory of who is about to be another program, then in the environment of
+who is. Between these two a process shows neither, and no command line, but has a program already
+(exe; one of the kernel has not): then it is looked again. A look that finds nothing is not of one
+moment, so there must be three. What is not ours may look like this for ever, hence the patience;
+the rounds are bounded for the sake of a process that cannot be killed. Without /proc nothing is
+found."""
 
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 
@@ -60,19 +71,21 @@ class OwnFolder:
     it. Close it, or use it in `with`; if that never happens, the caretaker does it. One at a time.
     """
 
-    def __init__(self) -> None:
-        """Raises UserError where there can be none."""
+    def __init__(self, held: int = subprocess.DEVNULL) -> None:
+        """held: the caretaker has this descriptor open to its end, so that who is at the other end
+        of a pipe sees us end when all is put away. Raises UserError where there can be none."""
         base = Path(tempfile.gettempdir())
         self._outer = tempfile.tempdir
         self._owner = os.getpid()
         self.path = base / f"{PREFIX}{secrets.token_hex(8)}"
         with uninterrupted():
             # Told before it is made: there is no moment at which nobody knows of it.
-            self._caretaker = _start_script(self.path, subprocess.PIPE)
+            self._caretaker = _start_script(self.path, subprocess.PIPE, held)
             try:
                 self.path.mkdir(mode=0o700)
+                self._mark = be_known_by(self.path)
             except OSError as problem:
-                self._dismiss(_DONE)
+                self._dismiss(_PUT_AWAY)
                 raise UserError(
                     f"no folder for temporary files can be made: {problem.strerror}",
                     str(base),
@@ -86,6 +99,7 @@ class OwnFolder:
             return
         with uninterrupted():
             tempfile.tempdir = self._outer
+            self._mark.close()
             shutil.rmtree(self.path, ignore_errors=True)
             left = self.path.exists() or glob(f"{elsewhere_for(str(self.path))}*")
             self._dismiss(_PUT_AWAY if left else _DONE)
@@ -106,7 +120,15 @@ class OwnFolder:
 
 def put_away(folder: Path) -> None:
     """End whatever works in a folder of ours, and remove it: for a process that was killed."""
-    _start_script(folder, subprocess.DEVNULL).wait()
+    _start_script(folder, subprocess.DEVNULL, subprocess.DEVNULL).wait()
+
+
+def be_known_by(folder: Path) -> mmap.mmap:
+    """Have this process, and what is forked off it, known as one that works in this folder of ours,
+    until what is returned is closed. Raises OSError."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.truncate(mmap.PAGESIZE)
+        return mmap.mmap(file.fileno(), mmap.PAGESIZE, access=mmap.ACCESS_COPY)
 
 
 def prefix_within() -> str:
@@ -123,12 +145,12 @@ def temporary_files_of_all() -> Path:
     return folder
 
 
-def _start_script(folder: Path, told_by: int) -> subprocess.Popen[bytes]:
-    """`told_by`: as subprocess's `stdin`."""
+def _start_script(folder: Path, told_by: int, held: int) -> subprocess.Popen[bytes]:
+    """`told_by`, `held`: as subprocess's `stdin` and `stdout`."""
     return subprocess.Popen(
         ["sh", "-c", _SCRIPT, "wakelab-caretaker", str(folder), elsewhere_for(str(folder))],
         stdin=told_by,
-        stdout=subprocess.DEVNULL,
+        stdout=held,
         stderr=subprocess.DEVNULL,
         cwd="/",
         env=_ENVIRONMENT,

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
 
-from wakelab.caretaker import prefix_within, put_away
+from wakelab.caretaker import be_known_by, prefix_within, put_away
 from wakelab.interrupts import uninterrupted
 
 PR_SET_PDEATHSIG = 1
@@ -88,6 +88,7 @@ def _be_child(
     with suppress(BaseException):
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-        work(connection)
+        with be_known_by(Path(folder)):
+            work(connection)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     shutil.rmtree(folder, ignore_errors=True)

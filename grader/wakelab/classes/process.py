@@ -29,6 +29,9 @@ WORKER = (sys.executable, "-P", "-m", "wakelab.classes.worker")
 _GRACE_S = 5.0
 """For a process that was told to end, to end what it has started."""
 
+_PUTTING_AWAY_S = 20.0
+"""For a killed one's caretaker; it takes some hundredths of a second."""
+
 _LOOK_S = 0.5
 """How soon a waiting thread notices that it is to stop."""
 
@@ -132,7 +135,7 @@ class GradingProcess:
             if not _ended(process):
                 process.kill()  # what it started dies with it
                 process.wait()
-        process.stdout.close()
+        _see_it_put_away(process.stdout)
         words = self._last_words()
         with self._lock:
             self._process = None
@@ -151,6 +154,18 @@ class GradingProcess:
             lines = file.read().decode("utf-8", "replace").strip().splitlines()
         self._words = None
         return f"; its last words: {lines[-1][:300]}" if lines else ""
+
+
+def _see_it_put_away(outcomes: IO[bytes]) -> None:
+    """Read a dead process's outcomes to their end: its caretaker has them open until its folder is
+    gone. Not for ever, for it need not be one of ours that has them open."""
+    deadline = time.monotonic() + _PUTTING_AWAY_S
+    poll = select.poll()
+    poll.register(outcomes, select.POLLIN)
+    with outcomes:
+        while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            if not os.read(outcomes.fileno(), 1 << 16):
+                break
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:

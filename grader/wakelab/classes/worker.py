@@ -93,7 +93,7 @@ def main() -> None:
 
     gc.freeze()  # no collection need go through all that again
     try:
-        with OwnFolder():
+        with OwnFolder(held=outcomes.fileno()):
             serve(sys.stdin, outcomes)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGTERM)
