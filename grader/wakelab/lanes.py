@@ -1,5 +1,6 @@
 """A grading on two cores: the checks from the first to the last here, from the last to the first in
-a second process, until the two meet. Those that explore the program belong to one of the two.
+a second process, until the two meet. Those that explore the program belong to one of the two; the
+first lane, when it has done the rest, helps the second one with that.
 
 A check's verdict and trace do not depend on which checks ran before it: each begins with a reset.
 So it does not matter who runs it. What is left out because a check failed in the first lane is not
@@ -13,11 +14,11 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wakelab.child import Child, die_with
 from wakelab.cores import stay_on_core
@@ -26,6 +27,7 @@ from wakelab.stages import ForLane, Stages
 from wakelab.work import Work
 
 if TYPE_CHECKING:
+    from wakebench.seconds import Made, Second
     from wakelab.plugin import ChecksPlugin
     from wakelab.report import CheckResult
     from wakelab.subject import Subject
@@ -57,42 +59,90 @@ class SecondLane:
         self._checks = checks
         self.core = os.getpid()
         """The number of its core, for stay_on_core; so two gradings seldom share one."""
-        self._claims = _Claims()
+        self._claims, self._presses = _Claims(), _Claims()
         try:
             self._child = Child(
-                partial(_be_second, checks, work, build.stages, self._claims, os.getpid())
+                partial(
+                    _be_second,
+                    *(checks, work, build.stages, self._claims, self._presses, os.getpid()),
+                )
             )
         except BaseException:
-            self._claims.close()
+            self._close_claims()
             raise
         build.close()
 
     def close(self) -> None:
         """End the process and its machines, if it has not ended yet."""
         self._child.close()
+        self._close_claims()
+
+    def _close_claims(self) -> None:
         self._claims.close()
+        self._presses.close()
 
     def claim(self, position: int) -> bool:
         """Whether the check at this position is the first lane's to run; then nobody else does."""
         return self._claims.claim(position, _FIRST)
 
     def finish(self, subject: Subject) -> None:
-        """Add to the first lane's results those of the second. What it owes, because it has died,
-        is run here.
+        """Add to the first lane's results those of the second, and help it. What it owes, because
+        it has died, is run here.
         """
         from wakelab.plugin import Lane
 
         while self._checks.owed():
             try:
-                position, result = self._child.connection.recv()
+                said: _Offer | tuple[int, CheckResult] = self._child.connection.recv()
+                if isinstance(said, _Offer):
+                    self._help(subject, said)
+                    continue
             except (EOFError, OSError):
                 self._checks.run(subject, Lane(self._checks.is_owed, backwards=True))
                 return
-            self._checks.add(position, result)
+            self._checks.add(*said)
+
+    def _help(self, subject: Subject, offer: _Offer) -> None:
+        """Make some of the second presses; but where the second lane has all of them by now, it
+        waits for no answer."""
+        claim = partial(self._presses.claim, lane=_FIRST)
+        if claim(len(offer.seconds) - 1):
+            made = subject.press_twice(offer.seconds, claim)
+            self._child.connection.send(made)
+
+
+class _Offer(NamedTuple):
+    """What the second lane tells when it has found the second presses that are to be made."""
+
+    seconds: Sequence[Second]
+
+
+class _FirstLane:
+    """The first lane, as who helps the second one. A Helper."""
+
+    def __init__(self, claims: _Claims, connection: Connection) -> None:
+        self._claims, self._connection = claims, connection
+        self._waits = False
+
+    def offer(self, seconds: Sequence[Second]) -> None:
+        """See Helper."""
+        if seconds:
+            self._connection.send(_Offer(seconds))
+
+    def claim(self, number: int) -> bool:
+        """See Helper."""
+        ours = self._claims.claim(number, _SECOND)
+        self._waits = self._waits or not ours
+        return ours
+
+    def made(self) -> Mapping[int, Made]:
+        """See Helper."""
+        made: Mapping[int, Made] = self._connection.recv() if self._waits else {}
+        return made
 
 
 class _Claims:
-    """Who runs which check: a byte for each, the lane's, in a file without a name.
+    """Who does what of some numbered work: a byte for each, the lane's, in a file without a name.
 
     The lock is the kernel's (fcntl(2)): it goes with a process that dies while it holds it.
     """
@@ -101,7 +151,7 @@ class _Claims:
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (closed in close())
 
     def claim(self, position: int, lane: bytes) -> bool:
-        """Take a check for a lane, unless the other one has it: is it this lane's?"""
+        """Take one for a lane, unless the other one has it: is it this lane's?"""
         fcntl.lockf(self._file, fcntl.LOCK_EX)
         try:
             holder = os.pread(self._file.fileno(), 1, position)
@@ -128,6 +178,7 @@ def _be_second(
     work: Work,
     build: Stages,
     claims: _Claims,
+    presses: _Claims,
     parent: int,
     connection: Connection,
 ) -> None:
@@ -146,6 +197,7 @@ def _be_second(
 
     lane = Lane(partial(claims.claim, lane=_SECOND), backwards=True, tell=tell)
     with work.subject(build) as subject:
+        subject.helper = _FirstLane(presses, connection)
         try:
             import_while_machine_starts()
             checks.run(subject, lane)

@@ -14,6 +14,7 @@ from wakebench.explore import explore
 from wakebench.footprint import Exploration
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu, Wiring
+from wakebench.seconds import Helper, Made, Second, make_some
 from wakebench.sweep import SweepError
 from wakebench.trace import Event, Trace, story
 from wakelab.build import MAIN_LEVEL, BuildResult, merged
@@ -75,6 +76,8 @@ class Subject:
         self._lent: dict[str, Any] = {}
         self._remark: dict[str, Any] = {}
         self._once: _Run | None = None
+        self.helper: Helper | None = None
+        """Who takes some of the second presses of the next exploration at MAIN_LEVEL."""
         try:
             self._start_machine()
         except BaseException:
@@ -202,27 +205,52 @@ class Subject:
         self._traces.clear()
 
     def exploration(
-        self, level: str = MAIN_LEVEL, presses: int = 2, *, first_asleep: bool = False
+        self,
+        level: str = MAIN_LEVEL,
+        presses: int = 2,
+        *,
+        first_asleep: bool = False,
+        meanwhile: Callable[[Exploration], object] = lambda _: None,
     ) -> Exploration:
         """What the task and the interrupt touch, in the window that the lab sweeps, and in that
         which a press opens if there are two `presses` (`first_asleep`: a press in the sleep); seen
-        once. Its trace counts for each check that asks for it.
+        once. Its trace counts for each check that asks for it. `meanwhile`: as in `explore`.
         """
         known = self._explorations.get(level)
         if known is None or not known[0].suffices(presses, first_asleep):
-            window = self.lab.sweep.window if self.lab.sweep else ""
-            start = self.image(level).symbol(window)
-            if start is None:
-                raise SweepError(f"the program has no function {window}")
+            start = self._window_start(level)
             board = self.board(level)
+            helper = None
+            if level == MAIN_LEVEL:
+                helper, self.helper = self.helper, None
             explored = explore(
-                *(board, start.address, self.button, self.line, presses),
+                *(board, start, self.button, self.line, presses),
                 first_asleep=first_asleep,
+                helper=helper,
+                meanwhile=meanwhile,
             )
             known = self._explorations[level] = explored, self._traces.pop()
         explored, trace = known
         self._traces.append(trace)
         return explored
+
+    def _window_start(self, level: str) -> int:
+        window = self.lab.sweep.window if self.lab.sweep else ""
+        start = self.image(level).symbol(window)
+        if start is None:
+            raise SweepError(f"the program has no function {window}")
+        return start.address
+
+    def press_twice(
+        self, seconds: Sequence[Second], claim: Callable[[int], bool]
+    ) -> dict[int, Made]:
+        """For who explores the same program at MAIN_LEVEL: what came of those second presses that
+        could be claimed."""
+        try:
+            start = self._window_start(MAIN_LEVEL)
+            return make_some(self.board(), start, self.button, self.line, seconds, claim)
+        finally:
+            self.forget_traces()
 
     # -- the lab's press -------------------------------------------------------------------------
 

@@ -114,8 +114,10 @@ class Search:
         self._seen: Exploration | None = None
         self._took: _Took | None = None
         self._found: dict[str, list[Placement]] = {}
-        self._swept_pairs: dict[bool, Swept] = {}
+        self._tried_pairs: dict[bool, _Pairs] = {}
         """By whether every pair was tried."""
+        self._trouble: Exception | None = None
+        """Why nothing could be searched while the exploration went on."""
         self._owned = ExitStack()
         harness = build_harness(checkout_root() / ".cache")
         image = subject.image(level)
@@ -146,15 +148,34 @@ class Search:
         its trace is part of what each check has seen."""
         try:
             seen = self._subject.exploration(
-                self._level, self._presses, first_asleep=self._first_asleep
+                self._level,
+                self._presses,
+                first_asleep=self._first_asleep,
+                meanwhile=self._search_meanwhile,
             )
         except TraceError as lost:
             raise SweepError(str(lost)) from lost
-        if self._seen is not None:
+        if self._trouble is not None:
+            raise self._trouble
+        self._learn(seen)
+
+    def _search_meanwhile(self, seen: Exploration) -> None:
+        """Try the pairs before the exploration's second presses, so that its helper makes more of
+        those."""
+        try:
+            self._learn(seen)
+            if all(single.outcome is Outcome.OK for single in self.placements()):
+                self._try_pairs(False, None)
+        except Exception as trouble:  # nothing of the exploration's
+            self._trouble = trouble
+
+    def _learn(self, seen: Exploration) -> None:
+        """Once for the machines; what an exploration says at its end is more than meanwhile."""
+        told, self._seen = self._seen is not None, seen
+        if told:
             return
         if seen.settings.clock_runs and TICK not in self._others:
             self._others += (TICK,)
-        self._seen = seen
         for each in self._sweeps:
             each.tell(seen.told, self._others, ranked(seen.settings.priorities))
 
@@ -209,21 +230,22 @@ class Search:
         return self._pairs(every, progress)
 
     def _pairs(self, every: bool, progress: Progress | None) -> Swept:
-        every = every or bool(self._explored().reduction.gaps)
-        if every not in self._swept_pairs:
-            self._swept_pairs[every] = self._sweep_pairs(every, progress)
-        return self._swept_pairs[every]
-
-    def _sweep_pairs(self, every: bool, progress: Progress | None) -> Swept:
         explored = self._explored()
         reduction = explored.reduction
-        tasks = self._all_pairs() if every else self._some_pairs(explored)
-        took = _Took(self._sweeps)
-        results = list(_later(self._sweeps, tasks, progress))
+        every = every or bool(reduction.gaps)
+        results, took = self._try_pairs(every, progress)
         whole = f"{len(self._found[''])} boundaries, all explored, two at a time{self._said()}"
         statement = whole if every else reduction.statement() + self._selection()
         swept = self._swept(_tried(results), _failing(results), statement, took, 2)
         return replace(swept, masked=tuple(explored.masked_device_places()))
+
+    def _try_pairs(self, every: bool, progress: Progress | None) -> _Pairs:
+        if every not in self._tried_pairs:
+            tasks = self._all_pairs() if every else self._some_pairs(self._explored())
+            took = _Took(self._sweeps)
+            results = list(_later(self._sweeps, tasks, progress))
+            self._tried_pairs[every] = results, took.stop()
+        return self._tried_pairs[every]
 
     def _all_pairs(self) -> list[_Task]:
         return [
@@ -367,6 +389,9 @@ class _Task:
 
 _Tried = tuple[tuple[Placement, ...], list[Placement]]
 """Strikes that were fixed, and all that were tried after them."""
+
+_Pairs = tuple[list[_Tried], _Took]
+"""All of a search, and what it took."""
 
 
 def _tried(results: Sequence[_Tried]) -> list[Placement]:

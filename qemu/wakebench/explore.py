@@ -33,6 +33,7 @@ from wakebench.footprint import (
 )
 from wakebench.line import ISER, Line, wire_of
 from wakebench.probe import Registers
+from wakebench.seconds import Helper, Presses, Second, make_all
 from wakebench.sweep import SEEN_OF_IT, Moment, Place, priority_register
 from wakebench.trace import Kind
 from wakebench.walk import Bytes, HandlerRun, Prospect, Walker
@@ -57,26 +58,21 @@ def _to_sleep(walker: Walker, step: Callable[[Walker], Step]) -> WindowTrace:
     return WindowTrace(tuple(steps), walker.sleep(), walker.wire.button)
 
 
-_Presses = tuple[Place, ...]
-"""Where the presses of a run come: the first counted from the window's start, the second from the
-first."""
-
-
 class _Later(NamedTuple):
     """A second press whose handler was not known when its place was passed, and what that handler
     would find."""
 
-    presses: _Presses
+    presses: Presses
     memory: bytes
     line: Line
 
 
-class _Second(NamedTuple):
+class _Candidate(NamedTuple):
     """A place for a second press, in a state that no other run has come to: `here` are the core's
     registers there; in thread mode `step` comes next, and a press `calls` a handler at once or, if
     not, at least `changes` the line. `told`: the handler that is under way has told the task."""
 
-    presses: _Presses
+    presses: Presses
     here: Registers
     step: Step | None = None
     calls: bool = False
@@ -94,17 +90,26 @@ class _Meeting(NamedTuple):
 
 class _Explorer:
     def __init__(
-        self, board: Board, start: int, button: str, line: str, presses: int, first_asleep: bool
+        self,
+        board: Board,
+        start: int,
+        button: str,
+        line: str,
+        presses: int,
+        first_asleep: bool,
+        helper: Helper | None,
+        meanwhile: Callable[[Exploration], object],
     ) -> None:
         self._board, self._start, self._wire = board, start, wire_of(button)
         self._answers = Answers(board, start, self._wire, line)
         self._depth, self._first_asleep = presses, first_asleep
+        self._helper, self._meanwhile = helper, meanwhile
         self._opens_windows = presses > 1 and not first_asleep
         """Whether the window is followed that a press opens, wherever it comes."""
         self._prospects: dict[int, Prospect | None] = {}
         self._wakes: frozenset[int] = frozenset()
         self._told: tuple[int, ...] = ()
-        self._failing: list[_Presses] = []
+        self._failing: list[Presses] = []
         self._settings: Settings | None = None
         self._decoder = board.decoder
         self._seen: dict[tuple[object, ...], int] = {}
@@ -112,11 +117,11 @@ class _Explorer:
         self._handlers: list[HandlerRun] = []
         self._steps: set[Step] = set()
         self._footprint = Footprint()
-        self._done: set[_Presses] = set()
+        self._done: set[Presses] = set()
         self._later: list[_Later] = []
         self._gaps: list[str] = []
         self._meetings: list[_Meeting] = []
-        self._seconds: list[_Second] = []
+        self._seconds: list[_Candidate] = []
 
     def explore(self) -> Exploration:
         """To the fixpoint: neither footprint nor dependent instructions grow any more."""
@@ -127,9 +132,12 @@ class _Explorer:
             self._run((before,))
             self._explore_from(window)
             if self._depth > 1 and not self._failing:
-                self._press_twice()
+                self._press_twice(window)
         order = {place: at for at, (place, _) in enumerate(window.unmasked())}
         self._failing.sort(key=lambda all_: (len(all_), order.get(all_[0], len(order))))
+        return self._found_in(window)
+
+    def _found_in(self, window: WindowTrace) -> Exploration:
         return Exploration(
             window,
             frozenset(self._steps),
@@ -192,7 +200,7 @@ class _Explorer:
     def _walker(self, masks: Masks) -> Walker:
         return Walker(self._board, self._decoder, self._wire, masks)
 
-    def _new_places(self, window: WindowTrace) -> list[tuple[_Presses, Prospect | None]]:
+    def _new_places(self, window: WindowTrace) -> list[tuple[Presses, Prospect | None]]:
         """Representatives of the first window's classes that no run has begun at, and what a
         handler would find there."""
         return [
@@ -203,7 +211,7 @@ class _Explorer:
             and is_dependent(step, self._footprint)
         ]
 
-    def _new_second(self) -> list[tuple[_Presses, None]]:
+    def _new_second(self) -> list[tuple[Presses, None]]:
         """One second press whose handler is still not known."""
         while self._later:
             later = self._later.pop()
@@ -211,21 +219,20 @@ class _Explorer:
                 return [(later.presses, None)]
         return []
 
-    def _run(self, presses: _Presses, press: Callable[[], None] | None = None) -> None:
+    def _run(self, presses: Presses, press: Callable[[], None] | None = None) -> None:
         """Once: `press`, or press and follow."""
         if presses not in self._done:
             self._done.add(presses)
             self._try(presses, press or partial(self._press_at, presses))
 
-    def _try(self, presses: _Presses, press: Callable[[], None]) -> None:
+    def _try(self, presses: Presses, press: Callable[[], None]) -> None:
         try:
             press()
         except (Ended, Unmet, TraceError) as problem:
             expect_no_trespass(problem)
             if len(presses) > 1 and presses in self._failing:
                 return  # the windows have been followed; this is a finding
-            place = presses[-1]
-            self._gaps.append(f"a press at 0x{place.pc:x} cannot be followed: {problem}")
+            self._gaps.append(_gap(presses, problem))
 
     def _is_whole(self, first: Place) -> bool:
         """Whether the window is followed that this press opens; else its handlers are."""
@@ -248,7 +255,7 @@ class _Explorer:
             run()
         return any(event.kind is Kind.ENTER for event in self._board.trace.since(before))
 
-    def _press_at(self, presses: _Presses, *, to_sleep: bool = False) -> None:
+    def _press_at(self, presses: Presses, *, to_sleep: bool = False) -> None:
         """Press, and look at what it does. It is recorded until its handler has returned, which is
         all that most have to say; `to_sleep`, and where the window is followed: to the sleep."""
         first, *later = presses
@@ -273,7 +280,7 @@ class _Explorer:
             self._settings = Settings(_priorities(self._board), self._board.clock_runs)
         self._expect(presses, self._answers.live_on)
 
-    def _expect(self, presses: _Presses, holds: Callable[[], bool]) -> None:
+    def _expect(self, presses: Presses, holds: Callable[[], bool]) -> None:
         """Note presses after which that does not hold, or the program does not come to a sleep."""
         if presses in self._failing:
             return
@@ -285,21 +292,12 @@ class _Explorer:
         if not right:
             self._failing.append(presses)
 
-    def _press_unseen(self, presses: _Presses) -> None:
+    def _press_unseen(self, presses: Presses) -> None:
         """A press whose handler is known, and nothing after it is asked for."""
         self._answers.go_to(presses[0])
         self._answers.press(presses[0])
         self._expect(presses, self._answers.are_right)
         self._expect(presses, self._answers.live_on)
-
-    def _press_second(self, second: _Second) -> None:
-        first, place = second.presses
-        self._answers.go_to(first)
-        self._answers.press(first)
-        self._answers.go_on_to(place, second.here)
-        self._answers.press(told=second.told)
-        self._expect(second.presses, self._answers.are_right)
-        self._expect(second.presses, self._answers.live_on)
 
     def _follow(self, walker: Walker, first: Place) -> None:
         """To the end of the record, or to a state that is known."""
@@ -328,14 +326,14 @@ class _Explorer:
             calls = self._consider_second(walker, first, place)
             changes = walker.press_changes
             step = self._step(walker)
-            self._seconds.append(_Second((first, place), here, step, calls, changes))
+            self._seconds.append(_Candidate((first, place), here, step, calls, changes))
         if not whole:
             return
         walker.check()
         self._ends[run] = walker.machine()
         sleeps = (Moment.BEFORE_SLEEP, Moment.ASLEEP) if walker.passed else (Moment.ASLEEP,)
         ends = [Place(walker.here.pc, moment, 1) for moment in sleeps]
-        self._seconds += [_Second((first, place), walker.here) for place in ends]
+        self._seconds += [_Candidate((first, place), walker.here) for place in ends]
 
     def _ends_as(self, walker: Walker, run: int) -> None:
         """From a known state on the machine has done what it did in that earlier run, if it was let
@@ -364,25 +362,41 @@ class _Explorer:
             self._later.append(_Later((first, here), *found))
         return found is not None
 
-    def _press_twice(self) -> None:
+    def _press_twice(self, window: WindowTrace) -> None:
         """Press a second time in each state in which it matters."""
-        matter = list(filter(self._matters, self._seconds))
+        matter = [
+            Second(each.presses, each.here, each.told)
+            for each in filter(self._matters, self._seconds)
+        ]
         if len(matter) > RUNS:
             self._gaps.append(f"more than {RUNS} second presses")
-        for second in matter[:RUNS]:
-            self._try(second.presses, partial(self._press_second, second))
+        seconds = matter[:RUNS]
+        if self._helper is not None:
+            self._helper.offer(seconds)
+            self._meanwhile(self._found_in(window))
+        for second, made in zip(
+            seconds, make_all(self._answers, seconds, self._helper), strict=True
+        ):
+            if made.trespass:
+                raise TraceError(made.trespass)
+            if second.presses in self._failing:
+                continue
+            if not made.right:
+                self._failing.append(second.presses)
+            elif made.gap:
+                self._gaps.append(_gap(second.presses, made.gap))
 
     def _seconds_in(
         self, walker: Walker, first: Place, begin: int, run: HandlerRun
-    ) -> Iterator[_Second]:
+    ) -> Iterator[_Candidate]:
         """Where a second press may matter in a handler's run that begins there in the record."""
         for at, changes in run.looks:
             here, nth = walker.arrival(begin + at)
             place = Place(here.pc, Moment.BOUNDARY, nth)
             told = here.pc in self._told
-            yield _Second((first, place), here, changes=changes, told=told)
+            yield _Candidate((first, place), here, changes=changes, told=told)
 
-    def _matters(self, second: _Second) -> bool:
+    def _matters(self, second: _Candidate) -> bool:
         """A press that starts no handler changes the line, and nothing else: only who looks at
         that, or decides about it, can tell whether it has come."""
         step = second.step
@@ -416,6 +430,10 @@ class _Explorer:
         self._take_interrupt(walker)
 
 
+def _gap(presses: Presses, problem: object) -> str:
+    return f"a press at 0x{presses[-1].pc:x} cannot be followed: {problem}"
+
+
 def _told(path: Sequence[int], wakes: Collection[int]) -> tuple[int, ...]:
     """What a handler executes from its first wake on, and not before."""
     at = next((at for at, pc in enumerate(path) if pc in wakes), len(path))
@@ -444,11 +462,16 @@ def explore(
     presses: int = 2,
     *,
     first_asleep: bool = False,
+    helper: Helper | None = None,
+    meanwhile: Callable[[Exploration], object] = lambda _: None,
 ) -> Exploration:
     """Everything that a press of `button` and the program can do to each other, in the window from
     the first time at `start` to the sleep, and, with two `presses`, in the one that a first press
     there opens; with `first_asleep` in the one alone that a press in the sleep opens. A press owes
     one `line`; without one, nothing is judged.
+
+    helper: who takes some of the second presses. meanwhile: what to do first where there is one;
+    it gets all but what those presses will tell, and has nothing to do with the board.
 
     A program that looks whether it is being swept could be right only then. It would have to look
     here, too, where it is alone: so whoever touches what is the sweep's is refused.
@@ -456,4 +479,6 @@ def explore(
     Raises TraceError.
     """
     with board.guarding(SEEN_OF_IT):
-        return _Explorer(board, start, button, line, presses, first_asleep).explore()
+        return _Explorer(
+            board, start, button, line, presses, first_asleep, helper, meanwhile
+        ).explore()
