@@ -35,10 +35,10 @@ def test_what_is_kept_is_found_as_it_was(tmp_path: Path) -> None:
     kept = KeptBuilds(tmp_path / "new" / "folder")
     assert not kept.has("a") and kept.find("a") is None
     kept.keep("a", KEPT)
-    kept.keep("b", replace(KEPT, messages=()))
+    kept.keep("b", KEPT._replace(messages=()))
     assert kept.has("a")
     assert kept.find("a") == KEPT
-    assert kept.find("b") == replace(KEPT, messages=())
+    assert kept.find("b") == KEPT._replace(messages=())
 
 
 def test_no_damaged_one_is_found(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ class Checkout:
 
     def build_without_compiler(self, *, keep: bool = True, **changed: str) -> BuildResult:
         """Only what is kept can be had so."""
-        without = replace(self._toolchain, gcc=Path("/nowhere/gcc"))
+        without = self._toolchain._replace(gcc=Path("/nowhere/gcc"))
         whole, self._toolchain = self._toolchain, without
         try:
             return self.build(keep=keep, **changed)

@@ -242,7 +242,7 @@ def test_what_is_only_checked_when_asked_for_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert LAB.sweep is not None
-    narrow = replace(LAB, sweep=replace(LAB.sweep, modes=("singles",)))
+    narrow = replace(LAB, sweep=LAB.sweep._replace(modes=("singles",)))
     monkeypatch.setattr("wakelab.labs.load_lab", lambda *_: narrow)
     assert main(["checks"]) == 0
     listed = capsys.readouterr().out.splitlines()

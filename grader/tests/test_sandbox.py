@@ -189,7 +189,7 @@ def test_limits(
     bubblewrap: Bubblewrap, place: Path, script: str, limits: dict[str, int], told: str
 ) -> None:
     small = Limits(wall_seconds=10, address_bytes=100 * 1024 * 1024)
-    output = run(bubblewrap, place, script, replace(small, **limits)).output.decode()  # type: ignore[arg-type]
+    output = run(bubblewrap, place, script, small._replace(**limits)).output.decode()
     assert told in output
 
 

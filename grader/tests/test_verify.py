@@ -109,7 +109,7 @@ def test_the_modes_that_were_asked_for_are_part_of_the_grading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert LAB.sweep is not None
-    narrow = replace(LAB, sweep=replace(LAB.sweep, modes=("singles",)))
+    narrow = replace(LAB, sweep=LAB.sweep._replace(modes=("singles",)))
     monkeypatch.setattr("wakelab.verify.load_lab", lambda *_: narrow)
     report = grade(ROOT, narrow, LAB.directory, CONFINEMENT, ["pairs"])
     assert report.modes == ("pairs",)

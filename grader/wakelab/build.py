@@ -25,7 +25,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from wakelab.errors import InfraError
 from wakelab.in_turn import Turn, run_in_turn
@@ -72,8 +72,7 @@ def flags(level: str, root: Path, headers: Iterable[str]) -> list[str]:
     return [*_COMPILE, f"-{level}", *(f"-I{root / name}" for name in headers)]
 
 
-@dataclass(frozen=True)
-class Elf:
+class Elf(NamedTuple):
     """A linked image.
 
     level   "O0", "Og", "O2", "Os"
@@ -133,7 +132,7 @@ class Builder:
         that is not known here."""
         self._root = root.resolve()
         self._toolchain = toolchain
-        self._confined = replace(toolchain, runner=sandbox) if sandbox else toolchain
+        self._confined = toolchain._replace(runner=sandbox) if sandbox else toolchain
         cache = (cache_dir or self._root / ".cache").absolute()
         self._objects = cache / "objects"
         self._kept = KeptBuilds(cache / "built") if keep and sandbox else None
@@ -336,8 +335,7 @@ class Builder:
             )
 
 
-@dataclass(frozen=True)
-class _Given:
+class _Given(NamedTuple):
     """What is compiled beside what was handed in.
 
     sources  absolute
@@ -350,8 +348,7 @@ class _Given:
     content: bytes
 
 
-@dataclass(frozen=True)
-class _Work:
+class _Work(NamedTuple):
     """The jobs on what was handed in.
 
     given    the headers and the linker script, laid out as in the checkout

@@ -12,9 +12,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from wakebench.machine import Files, Process, Qemu
 from wakelab.caretaker import temporary_files_of_all
@@ -50,8 +49,7 @@ class NoSandbox(UserError):
         self.installable = installable
 
 
-@dataclass(frozen=True)
-class Confinement:
+class Confinement(NamedTuple):
     """What stands between a submission and this machine.
 
     name        as a report tells it: "bubblewrap 0.8.0"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from wakelab.errors import UserError
 from wakelab.labs import Lab, given_sources, load_lab
@@ -22,8 +23,7 @@ HINTS = 3
 # -- where one stands ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """A lab, and what its last report says of the files as they are now.
 
     report  None: never graded, or not readable any more

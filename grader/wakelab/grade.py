@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wakebench.machine import find_qemu
 from wakelab import __version__
@@ -163,8 +162,7 @@ def _needs(
     return make_report(lab.number, lab.title, submission.name, results)
 
 
-@dataclass(frozen=True)
-class _Tried:
+class _Tried(NamedTuple):
     """What came of the checks, and of what they looked at."""
 
     results: Sequence[CheckResult]

@@ -6,16 +6,15 @@ import re
 import secrets
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from wakelab.errors import InfraError
 from wakelab.render import safe_text
 from wakelab.toolchain import Completed, Ending, Limits, Toolchain, View
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """Tools that belong together: each of them is run, and `then` the last one, if there is one and
     all the others went well."""
 

@@ -12,8 +12,9 @@ import json
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 from wakelab.report import CompilerMessage
 
@@ -21,8 +22,7 @@ MOST = 400
 """Programs kept; the ones not used for longest go first. Four to a submission, 60 kB each."""
 
 
-@dataclass(frozen=True)
-class KeptBuild:
+class KeptBuild(NamedTuple):
     """A program that was linked, and what the compiler said of it."""
 
     elf: bytes

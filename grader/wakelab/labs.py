@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import NamedTuple, cast
 
 from wakelab.errors import UserError
 from wakelab.points import NO_CHANGES, PointsPlan, read_plan
@@ -39,8 +39,7 @@ _FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.(?:[ch]|txt)")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True)
-class SweepPlan:
+class SweepPlan(NamedTuple):
     """What of a lab is swept.
 
     window  the C function at whose first call the window begins; it ends with the sleep after it

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from wakebench.board import Ended, Unmet
 from wakebench.image import Symbol
@@ -24,8 +24,7 @@ from wakelab.report import Verdict
 from wakelab.subject import Subject, tell
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(NamedTuple):
     """A place on the way from one sleep to the next.
 
     events   events of the way up to here; the last of them is `step`

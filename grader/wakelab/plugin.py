@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -35,8 +35,7 @@ def _spec(item: pytest.Item) -> Spec | None:
     return spec_of(getattr(item, "obj", None))
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(NamedTuple):
     """A check; or, of one that looks at the other levels, what it does at one of them."""
 
     spec: Spec
@@ -51,8 +50,7 @@ def _nobody(_: int, __: CheckResult) -> None:
     return None
 
 
-@dataclass(frozen=True)
-class Lane:
+class Lane(NamedTuple):
     """Which of the checks a process runs.
 
     claim       asked before a part of a check, by its position from 0: is it this lane's?

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wakelab.report import CheckResult, CompilerMessage, Place, Report, Verdict, Visibility
 
@@ -63,8 +62,7 @@ def render_report(report: Report, console: Console) -> None:
     _Page(console).report(report)
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """A report in parts, for who has less room: lines that are safe to show, in the width and the
     encoding of one console. What there is nothing of is empty.
 
@@ -98,8 +96,7 @@ def render_story(lines: Sequence[str], console: Console) -> None:
     _Page(console).story(lines, indent=2)
 
 
-@dataclass(frozen=True)
-class _Signs:
+class _Signs(NamedTuple):
     """The characters that a terminal may not have."""
 
     passed: str
@@ -124,7 +121,7 @@ class _Page:
         self.console = console
         self.width = max(20, console.width)
         self.encoding = console.encoding
-        self.signs = _UNICODE if self._can_encode("".join(vars(_UNICODE).values())) else _ASCII
+        self.signs = _UNICODE if self._can_encode("".join(_UNICODE)) else _ASCII
 
     def _can_encode(self, text: str) -> bool:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from wakebench.board import Board, Ended, Unmet
 from wakebench.sweep import INTERRUPTS, TICK, Place
@@ -30,8 +30,7 @@ NEIGHBOURS = (0, 1, -1)
 """Inside and outside may count a place differently by one, where the core comes to it masked."""
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(NamedTuple):
     """One to three presses, or other interrupts, at exact places, at one optimisation level of one
     lab."""
 
@@ -87,7 +86,7 @@ def _candidates(schedule: Schedule) -> Iterator[Schedule]:
     for shift in NEIGHBOURS:
         if last.nth + shift > 0:
             place = last._replace(nth=last.nth + shift)
-            yield replace(schedule, places=(*schedule.places[:-1], place))
+            yield schedule._replace(places=(*schedule.places[:-1], place))
 
 
 def play(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wakebench.accesses import DeviceAccess, Observed, observe
 from wakebench.board import Ended, Unmet
@@ -69,8 +70,7 @@ PRIORITY_BITS = 0xE0
 """The bits of a priority that the chip keeps (DS "Interrupts": eight levels)."""
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """Something that would go wrong on the chip."""
 
     mistake: Mistake

@@ -14,10 +14,9 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from wakelab.build import MAIN_LEVEL, OTHER_LEVELS, Builder, BuildResult
 from wakelab.child import Child
@@ -39,8 +38,7 @@ class Building(Protocol):
         """Whether there is nothing to wait for."""
 
 
-@dataclass(frozen=True)
-class Stages:
+class Stages(NamedTuple):
     """The main level, and the others."""
 
     main: Building
@@ -101,8 +99,7 @@ class AtHand:
         """Nothing to close."""
 
 
-@dataclass(frozen=True)
-class _Built:
+class _Built(NamedTuple):
     """A Building that is done."""
 
     build: BuildResult

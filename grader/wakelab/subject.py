@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from wakebench.board import Board, Ended, Points
 from wakebench.explore import explore
@@ -30,8 +29,7 @@ LONGEST_STORY = 28
 _Lent = TypeVar("_Lent", bound=AbstractContextManager[object])
 
 
-@dataclass(frozen=True)
-class _Run:
+class _Run(NamedTuple):
     """What was done on a board, and how it ended; see Subject.after."""
 
     what: str

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from wakebench.footprint import Exploration, TraceError, chosen, coverage
 from wakebench.sweep import (
@@ -37,8 +37,7 @@ Progress = Callable[[int, int, int], None]
 far."""
 
 
-@dataclass(frozen=True)
-class Swept:
+class Swept(NamedTuple):
     """What a search came to.
 
     boundaries  places for one strike, over all interrupts: boundaries, and the sleep
@@ -164,7 +163,8 @@ class Search:
         those."""
         try:
             self._learn(seen)
-            if all(single.outcome is Outcome.OK for single in self.placements()):
+            singles = self.placements()
+            if not self._first_asleep and all(each.outcome is Outcome.OK for each in singles):
                 self._try_pairs(False, None)
         except Exception as trouble:  # nothing of the exploration's
             self._trouble = trouble
@@ -237,7 +237,7 @@ class Search:
         whole = f"{len(self._found[''])} boundaries, all explored, two at a time{self._said()}"
         statement = whole if every else reduction.statement() + self._selection()
         swept = self._swept(_tried(results), _failing(results), statement, took, 2)
-        return replace(swept, masked=tuple(explored.masked_device_places()))
+        return swept._replace(masked=tuple(explored.masked_device_places()))
 
     def _try_pairs(self, every: bool, progress: Progress | None) -> _Pairs:
         if every not in self._tried_pairs:
@@ -312,8 +312,7 @@ class Search:
         if self._others:
             statement += f", or three with {' or '.join(self._others)}"
         failing, tried = _failing(results), _tried(results)
-        return replace(
-            pairs,
+        return pairs._replace(
             later=pairs.later + len(tried),
             runs=_runs(self._sweeps),
             failing=len(failing),
@@ -376,8 +375,7 @@ class _Took:
         return (self._ended or self._now())[1] - self._began[1]
 
 
-@dataclass(frozen=True)
-class _Task:
+class _Task(NamedTuple):
     """Strikes that are fixed, and the one to try after them: where, if not everywhere; what; and
     where nothing can come (see Sweep.placements)."""
 

@@ -13,10 +13,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from wakelab.errors import UserError
 
@@ -26,8 +25,7 @@ OLDEST = 10
 _MIB = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What one run of a tool may use. They protect the machine; no verdict rests on them.
 
     wall_seconds    until the tool is killed
@@ -48,8 +46,7 @@ class Limits:
     open_files: int = 256
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """Files and folders that a run needs beside its tool and its working directory. A sandbox shows
     nothing else.
 
@@ -72,8 +69,7 @@ class Ending(StrEnum):
     FLOOD = "flood"
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(NamedTuple):
     """A run that is over.
 
     returncode  as in subprocess: negative for a signal
@@ -202,8 +198,7 @@ def _kill_session(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-@dataclass(frozen=True)
-class Toolchain:
+class Toolchain(NamedTuple):
     """A cross compiler that is there and new enough.
 
     gcc      absolute path

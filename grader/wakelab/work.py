@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wakebench.machine import Qemu
 from wakelab.labs import Lab
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from wakelab.subject import Subject
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """The checks in a folder, to be run on a submission.
 
     folder  of the checks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from wakebench.board import Board, Ended, Unmet
@@ -38,8 +37,7 @@ class Sleep(NamedTuple):
     masks: Masks
 
 
-@dataclass(frozen=True)
-class Observed:
+class Observed(NamedTuple):
     """A run of so many steps."""
 
     accesses: tuple[DeviceAccess, ...] = ()

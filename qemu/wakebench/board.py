@@ -79,8 +79,7 @@ class Ending(StrEnum):
     """QEMU itself gave up on what the program did (a lockup, for example)."""
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """A fault, decoded from the frame that the core stacked and the fault status registers."""
 
     name: str

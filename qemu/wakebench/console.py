@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 OPERATIONS = {
     0x01: "SYS_OPEN (open a file of the host)",
@@ -41,8 +42,7 @@ LONGEST_STRING = 4096
 _CHUNK = 64
 
 
-@dataclass(frozen=True)
-class Printed:
+class Printed(NamedTuple):
     """The program printed `data`."""
 
     data: bytes
@@ -53,8 +53,7 @@ class Exited:
     """The program said that it is done. Its exit code is its own word and is not kept."""
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """The program asked for something it may not have."""
 
     request: str

@@ -19,7 +19,6 @@ import struct
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from wakebench.display import DARK, Display, Picture
@@ -79,8 +78,7 @@ ICSR_PENDSTSET, ICSR_PENDSTCLR = 1 << 26, 1 << 25
 SYST_ENABLE, SYST_TICKINT = 1, 2
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """How much a program may do without a sign of progress."""
 
     instructions: int = 6_000_000

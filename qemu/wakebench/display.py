@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from wakebench.errors import BenchError
 from wakebench.probe import Probe
@@ -13,8 +13,7 @@ WIDTH, HEIGHT = 128, 64
 _HEAD = re.compile(rb"P6\s+(\d+)\s+(\d+)\s+255\s")
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A byte for each pixel, row by row: its shade, 0 (dark) to 15."""
 
     pixels: bytes

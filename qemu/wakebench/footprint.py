@@ -37,8 +37,7 @@ class Step(NamedTuple):
     closed: bool
 
 
-@dataclass(frozen=True)
-class WindowTrace:
+class WindowTrace(NamedTuple):
     """A run from the start of a window to the sleep, without a press. `wfi`: the instruction that
     begins the sleep; interrupts are masked there, as they should be."""
 
@@ -86,8 +85,7 @@ def _placed(steps: Iterable[Step]) -> Iterator[tuple[Place, Step]]:
 # -- footprints ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Footprint:
+class Footprint(NamedTuple):
     """Bytes, of memory and of devices, that handlers read and write."""
 
     reads: frozenset[int] = frozenset()
@@ -115,8 +113,7 @@ def is_dependent(step: Step, footprint: Footprint) -> bool:
     return any(a.device or a.exclusive or footprint.meets(a) for a in step.accesses)
 
 
-@dataclass(frozen=True)
-class Reduction:
+class Reduction(NamedTuple):
     """Which boundaries of a window stand for all.
 
     boundaries   of the window's first run, with the two moments at the sleep
@@ -154,8 +151,7 @@ class Settings:
     clock_runs: bool = False
 
 
-@dataclass(frozen=True)
-class Exploration:
+class Exploration(NamedTuple):
     """Everything that was seen: the first window, every step of thread and handlers (each kind of
     step once), the meetings of the two, and what the handlers touch.
 
@@ -213,8 +209,7 @@ def _touches(step: Step, addresses: range) -> bool:
 # -- coverage ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Coverage:
+class Coverage(NamedTuple):
     """The sweep's placements against the independent trace."""
 
     wanted: int

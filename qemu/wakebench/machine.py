@@ -19,10 +19,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from wakebench.errors import BenchError
 
@@ -55,8 +54,7 @@ class Process(Protocol):
         """Wait until nothing of it is left; the exit code."""
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(NamedTuple):
     """What a QEMU needs of the file system beside its program and its data."""
 
     reads: tuple[Path, ...]
@@ -76,8 +74,7 @@ def start_bare(argv: Sequence[str], files: Files, log: IO[bytes]) -> Process:
     )
 
 
-@dataclass(frozen=True)
-class Qemu:
+class Qemu(NamedTuple):
     """The words that start a QEMU, and how they are run: a sandbox is another way to start."""
 
     command: tuple[str, ...]
@@ -98,8 +95,7 @@ def find_qemu(command: str | None = None) -> Qemu:
     return Qemu(words)
 
 
-@dataclass(frozen=True)
-class Wiring:
+class Wiring(NamedTuple):
     """How a machine differs from the bench's usual one."""
 
     shift: int = 0

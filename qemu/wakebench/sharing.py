@@ -22,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
+from typing import NamedTuple
 
 from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.die import DIE
@@ -84,8 +85,7 @@ class Use:
         return f"{self.file}:{self.line}" if self.line else self.function
 
 
-@dataclass(frozen=True)
-class SharedObject:
+class SharedObject(NamedTuple):
     """An object that an interrupt and the task touch, and one of them writes. `reason`: why it is
     racy, or what protects it. `race`: where nothing does. `device`: it is a device's register."""
 
@@ -118,8 +118,7 @@ def _strongest(uses: Sequence[Use]) -> Use:
 # -- names and types -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """A variable, or the innermost member or element of one, at [start, end)."""
 
     name: str
@@ -306,8 +305,7 @@ def _register(address: int) -> list[Member]:
 # -- the judgement -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Touch:
+class _Touch(NamedTuple):
     """One access of the task. `before`, `after`: a handler that came just then would touch the
     same."""
 
@@ -338,8 +336,7 @@ def racy(image: Image, seen: Exploration) -> list[SharedObject]:
     return [each for each in shared_objects(image, seen) if each.protection is Protection.RACY]
 
 
-@dataclass(frozen=True)
-class _Sharing:
+class _Sharing(NamedTuple):
     """Who touches what: instructions with the access, on the task's side what a handler would touch
     then, too."""
 

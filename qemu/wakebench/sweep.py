@@ -17,7 +17,6 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import NamedTuple
@@ -143,8 +142,7 @@ class Placement(NamedTuple):
     ticks: int
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """What is swept: the way from the first time at `start` to the sleep, and what is expected."""
 
     start: int
@@ -235,7 +233,7 @@ class Sweep:
         the priorities of the program's exceptions (see `ranked`), if not as it sets them."""
         if others is None:
             others = self._window.others
-        self._window = replace(self._window, told=tuple(told), others=tuple(others))
+        self._window = self._window._replace(told=tuple(told), others=tuple(others))
         self._sources = _sources(self._window)
         self._ranks = dict(ranks or {})
 

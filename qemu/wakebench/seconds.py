@@ -1,0 +1,110 @@
+"""The second of two presses, at each place where it matters: made by the process that has found
+the places, or by two, of which each takes what the other has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from wakebench.answers import Answers, expect_no_trespass
+from wakebench.board import Board, Ended, Unmet
+from wakebench.errors import BenchError
+from wakebench.footprint import TraceError
+from wakebench.line import wire_of
+from wakebench.probe import Registers
+from wakebench.sweep import SEEN_OF_IT, Place
+
+Presses = tuple[Place, ...]
+"""Where the presses of a run come: the first counted from the window's start, the second from the
+first."""
+
+
+class Second(NamedTuple):
+    """A place for a second press: `here` are the core's registers there; `told`: the handler that
+    is under way has told the task."""
+
+    presses: Presses
+    here: Registers
+    told: bool
+
+
+class Made(NamedTuple):
+    """What came of two presses: each was answered, and one more; or why nobody knows; or what of
+    the sweep's the program has used."""
+
+    right: bool = True
+    gap: str = ""
+    trespass: str = ""
+
+
+class Helper(Protocol):
+    """Another process with a board that has the same program."""
+
+    def offer(self, seconds: Sequence[Second]) -> None:
+        """Have it take some of these, as soon as it has time. Once."""
+
+    def claim(self, number: int) -> bool:
+        """Whether that one of them is not the other process's; then it is this one's."""
+
+    def made(self) -> Mapping[int, Made]:
+        """Of those that the other process has claimed, by their numbers: those that it has made.
+        Waits for it. To be called when all are claimed."""
+
+
+def make_all(
+    answers: Answers, seconds: Sequence[Second], helper: Helper | None = None
+) -> Iterator[Made]:
+    """What comes of each, in their order."""
+    if helper is None:
+        yield from (_make(answers, each) for each in seconds)
+        return
+    made = {
+        number: _make(answers, each) for number, each in enumerate(seconds) if helper.claim(number)
+    }
+    made.update(helper.made())
+    for number, each in enumerate(seconds):
+        yield made[number] if number in made else _make(answers, each)
+
+
+def make_some(
+    board: Board,
+    start: int,
+    button: str,
+    line: str,
+    seconds: Sequence[Second],
+    claim: Callable[[int], bool],
+) -> dict[int, Made]:
+    """The helper's part: what came of those that it could claim, from the last on. Where the bench
+    fails that was all, and what is missing is made by the other process."""
+    made: dict[int, Made] = {}
+    try:
+        with board.guarding(SEEN_OF_IT), board.untraced():
+            answers = Answers(board, start, wire_of(button), line)
+            for number in reversed(range(len(seconds))):
+                if not claim(number):
+                    break
+                made[number] = _make(answers, seconds[number])
+    except (BenchError, OSError):
+        pass
+    return made
+
+
+def _make(answers: Answers, second: Second) -> Made:
+    first, place = second.presses
+    come = False
+    try:
+        answers.go_to(first)
+        answers.press(first)
+        answers.go_on_to(place, second.here)
+        answers.press(told=second.told)
+        come = True
+        return Made(answers.are_right() and answers.live_on())
+    except (Ended, Unmet, TraceError) as problem:
+        try:
+            expect_no_trespass(problem)
+        except TraceError as trespass:
+            return Made(trespass=str(trespass))
+        if come and not isinstance(problem, TraceError):
+            return Made(right=False)
+        return Made(gap=str(problem))
