@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from wakebench.disassembler import cortex_m3
 from wakebench.image import Image
 from wakebench.sweep import Moment, Place, SweepError
 from wakelab.checking import Finding
@@ -61,14 +62,11 @@ def _place(subject: Subject, level: str, place: Place, number: int) -> list[str]
 
 def instructions_around(image: Image, address: int) -> tuple[str, str]:
     """The instruction before `address` in its function, or nothing, and the one at `address`."""
-    import capstone
-
     symbol = image.symbol_at(address)
     start = symbol.address if symbol else address
     code = image.flash(start, address + 4 - start) or b""
-    decoder = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
     before = at = ""
-    for one in decoder.disasm(code, start):
+    for one in cortex_m3().disasm(code, start):
         text = f"{one.address:x}: {one.mnemonic} {one.op_str}".strip()
         if one.address == address:
             at = text

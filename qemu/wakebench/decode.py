@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from wakebench.disassembler import cortex_m3
 from wakebench.errors import BenchError
 from wakebench.image import Image
 from wakebench.probe import PC, SP, Registers
@@ -148,11 +149,8 @@ class Decoder:
     """Decodes the code of an image, each address once."""
 
     def __init__(self, image: Image) -> None:
-        # Here and below, because it takes long, and most programs are judged without.
-        from capstone import CS_ARCH_ARM, CS_MODE_MCLASS, CS_MODE_THUMB, Cs
-
         self._image = image
-        self._engine = Cs(CS_ARCH_ARM, CS_MODE_THUMB | CS_MODE_MCLASS)
+        self._engine = cortex_m3()
         self._engine.detail = True
         self._known: dict[int, Instruction] = {}
 
