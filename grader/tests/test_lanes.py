@@ -10,17 +10,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wakebench import core
+from wakebench.answers import Answers
+from wakebench.errors import BenchError
+from wakebench.probe import Registers
+from wakebench.seconds import Made, Second
+from wakebench.sweep import Place
+from wakelab import lanes
 from wakelab.build import Builder
 from wakelab.confinement import choose
 from wakelab.grade import grade_submission
 from wakelab.labs import checkout_root, load_lab
-from wakelab.lanes import _SECOND, SecondLane, can_have_two
+from wakelab.lanes import _FIRST, _SECOND, SecondLane, can_have_two
 from wakelab.plugin import ChecksPlugin
 from wakelab.report import CheckResult, Report, Verdict, to_json
 from wakelab.subject import Subject
@@ -151,6 +158,97 @@ def test_trouble_in_the_second_lane_is_told_to_nobody(
     monkeypatch.setattr(Subject, "close", close_badly)
     assert to_json(grade(LAB.reference, two_lanes=True)) == expected
     assert capfd.readouterr().err == ""
+
+
+# -- second presses that the first lane makes ------------------------------------------------------
+
+
+HELPED = 3
+
+
+@pytest.fixture
+def helping(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The second lane leaves the last HELPED ones to the first, however long that takes. For each
+    time that it helps: how many it made."""
+    offer, claim, press_twice = lanes._FirstLane.offer, lanes._FirstLane.claim, Subject.press_twice
+    made: list[int] = []
+    offered: list[int] = []
+
+    def counted_offer(first: lanes._FirstLane, seconds: Sequence[Second]) -> None:
+        offered.append(len(seconds))
+        offer(first, seconds)
+
+    def claim_later(first: lanes._FirstLane, number: int) -> bool:
+        if number >= offered[-1] - HELPED:
+            until(lambda: os.pread(first._claims._file.fileno(), 1, number) == _FIRST)
+        return claim(first, number)
+
+    def counted(
+        subject: Subject, seconds: Sequence[Second], claim: Callable[[int], bool]
+    ) -> dict[int, Made]:
+        found = press_twice(subject, seconds, claim)
+        made.append(len(found))
+        return found
+
+    monkeypatch.setattr(lanes._FirstLane, "offer", counted_offer)
+    monkeypatch.setattr(lanes._FirstLane, "claim", claim_later)
+    monkeypatch.setattr(Subject, "press_twice", counted)
+    return made
+
+
+@pytest.mark.parametrize("name", ["reference", "late-acknowledge"])
+def test_the_first_lane_helps_and_nobody_can_tell(
+    name: str, whole: Callable[[Path], Path], helping: list[int]
+) -> None:
+    program = whole(LAB.reference if name == "reference" else WRONG / name)
+    expected = to_json(grade(program, two_lanes=False))
+    assert to_json(grade(program, two_lanes=True)) == expected
+    assert len(helping) == 1 and helping[0] >= HELPED
+
+
+def test_a_bench_that_fails_while_it_helps_costs_nothing_but_time(
+    helping: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second lane makes what is missing; the first one's machine is of no use any more."""
+    go_on_to, first, distrusted = Answers.go_on_to, os.getpid(), list[str]()
+    distrust = Subject.distrust_machine
+
+    def fail(answers: Answers, place: Place, here: Registers) -> None:
+        go_on_to(answers, place, here)
+        if os.getpid() == first and len(helped) == HELPED - 1:
+            raise BenchError("the core did not come back from a single step")
+        helped.append("")
+
+    helped: list[str] = []
+    monkeypatch.setattr(
+        Subject, "distrust_machine", lambda it: (distrusted.append(""), distrust(it))
+    )
+    expected = to_json(grade(LAB.reference, two_lanes=False))
+    monkeypatch.setattr(Answers, "go_on_to", fail)
+    distrusted.clear()
+    assert to_json(grade(LAB.reference, two_lanes=True)) == expected
+    assert helping == [HELPED - 1]
+    assert distrusted
+
+
+def test_a_second_lane_that_dies_while_it_is_helped_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    help_it, helped = SecondLane._help, list[str]()
+
+    def kill_and_help(lane: SecondLane, subject: Subject, offer: Any) -> None:
+        lane._child.process.kill()
+        lane._child.process.join()
+        helped.append("")
+        help_it(lane, subject, offer)
+
+    expected = to_json(grade(LAB.reference, two_lanes=False))
+    monkeypatch.setattr(SecondLane, "_help", kill_and_help)
+    assert to_json(grade(LAB.reference, two_lanes=True)) == expected
+    assert helped
+
+
+# -- the end ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("built", [False, True], ids=["builds", "was built"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from wakebench.board import Board, Ended, Points
+from wakebench.errors import BenchError
 from wakebench.explore import explore
 from wakebench.footprint import Exploration
 from wakebench.image import Image
@@ -243,12 +244,15 @@ class Subject:
         self, seconds: Sequence[Second], claim: Callable[[int], bool]
     ) -> dict[int, Made]:
         """For who explores the same program at MAIN_LEVEL: what came of those second presses that
-        could be claimed."""
+        could be claimed, before the bench failed. Nothing of it is in any trace."""
+        made: dict[int, Made] = {}
         try:
-            start = self._window_start(MAIN_LEVEL)
-            return make_some(self.board(), start, self.button, self.line, seconds, claim)
-        finally:
-            self.forget_traces()
+            board, start = self.board(), self._window_start(MAIN_LEVEL)
+            made.update(make_some(board, start, self.button, self.line, seconds, claim))
+        except BenchError:
+            self.distrust_machine()
+        self.forget_traces()
+        return made
 
     # -- the lab's press -------------------------------------------------------------------------
 

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from wakebench.answers import Answers, expect_no_trespass
-from wakebench.board import Board, Ended, Unmet
-from wakebench.errors import BenchError
+from wakebench.board import Board, Ended, Ending, Unmet
 from wakebench.footprint import TraceError
 from wakebench.line import wire_of
-from wakebench.probe import Registers
+from wakebench.probe import ConnectionLost, Registers
 from wakebench.sweep import SEEN_OF_IT, Place
 
 Presses = tuple[Place, ...]
@@ -74,23 +73,20 @@ def make_some(
     line: str,
     seconds: Sequence[Second],
     claim: Callable[[int], bool],
-) -> dict[int, Made]:
-    """The helper's part: what came of those that it could claim, from the last on. Where the bench
-    fails that was all, and what is missing is made by the other process."""
-    made: dict[int, Made] = {}
-    try:
-        with board.guarding(SEEN_OF_IT), board.untraced():
-            answers = Answers(board, start, wire_of(button), line)
-            for number in reversed(range(len(seconds))):
-                if not claim(number):
-                    break
-                made[number] = _make(answers, seconds[number])
-    except (BenchError, OSError):
-        pass
-    return made
+) -> Iterator[tuple[int, Made]]:
+    """The helper's part: of those that it can claim, from the last on, the number and what came of
+    it. Raises BenchError, and then there are no more; what is missing the other process makes."""
+    with board.guarding(SEEN_OF_IT), board.untraced():
+        answers = Answers(board, start, wire_of(button), line)
+        for number in reversed(range(len(seconds))):
+            if not claim(number):
+                break
+            yield number, _make(answers, seconds[number])
 
 
 def _make(answers: Answers, second: Second) -> Made:
+    """Raises BenchError for a program that brings the machine down: whoever made it could make no
+    other one, and what is told must not depend on who that was."""
     first, place = second.presses
     come = False
     try:
@@ -101,6 +97,8 @@ def _make(answers: Answers, second: Second) -> Made:
         come = True
         return Made(answers.are_right() and answers.live_on())
     except (Ended, Unmet, TraceError) as problem:
+        if isinstance(problem, Ended) and problem.ending is Ending.DIED:
+            raise ConnectionLost from problem
         try:
             expect_no_trespass(problem)
         except TraceError as trespass:
