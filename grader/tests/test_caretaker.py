@@ -492,6 +492,20 @@ def test_in_the_end_the_folder_is_gone_and_so_is_the_caretaker(temporary: Path) 
     own.close()
 
 
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, ValueError])
+def test_after_an_exception_what_nobody_owned_yet_is_ended(
+    raised: type[BaseException], temporary: Path
+) -> None:
+    with contextlib.ExitStack() as started:
+        with pytest.raises(raised), OwnFolder() as own:
+            environment = {"TMPDIR": str(own.path)}
+            process = started.enter_context(subprocess.Popen(["sleep", "60"], env=environment))
+            started.callback(process.terminate)
+            raise raised
+    assert process.returncode == -signal.SIGKILL, "it was ended by this test only"
+    assert list(temporary.iterdir()) == []
+
+
 def test_ctrl_c_while_a_folder_is_removed_leaves_none(
     temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

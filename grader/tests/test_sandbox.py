@@ -426,6 +426,50 @@ def test_a_bwrap_that_begins_when_its_owner_is_dead_ends(
         assert ended and output.read() == b""
 
 
+TOLD_OWNER = """
+import sys, tempfile
+from dataclasses import replace
+from pathlib import Path
+from wakelab.confinement import find_bubblewrap
+from wakelab.sandbox import Confined
+from wakelab.toolchain import Limits, View
+as_root, telling, tempfile.tempdir = sys.argv[1] == "True", *sys.argv[2:]
+bubblewrap = replace(find_bubblewrap(Path("/nonexistent")), as_root=as_root, program=telling)
+try:
+    Confined([*bubblewrap.words(View(), Limits(), "/", {}, ()), "sleep", "60"], sys.stdout.buffer)
+except KeyboardInterrupt:
+    print("interrupted")
+    sys.stdout.flush()
+    sys.stdin.read()
+"""
+TELLING = """#!/bin/sh
+kill -s INT $PPID
+exec bwrap "$@"
+"""
+
+
+def test_a_sandbox_whose_owner_was_told_to_end_meanwhile_has_ended(
+    bubblewrap: Bubblewrap, tmp_path: Path
+) -> None:
+    """Its owner hears of it when it is started, and before anybody has it."""
+    telling = tmp_path / "telling"
+    telling.write_text(TELLING)
+    telling.chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, "-c", TOLD_OWNER, str(bubblewrap.as_root), str(telling), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'grader'}:{ROOT / 'qemu'}"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as owner:
+        assert owner.stdin is not None and owner.stdout is not None
+        try:
+            assert owner.stdout.readline() == b"interrupted\n"
+            assert _below(owner.pid) == []
+        finally:
+            owner.stdin.close()
+
+
 QEMU_OWNER = """
 import signal, sys
 from dataclasses import replace

@@ -69,6 +69,9 @@ _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 class OwnFolder:
     """The folder for the temporary files of this process and those forked off it: `tempfile` uses
     it. Close it, or use it in `with`; if that never happens, the caretaker does it. One at a time.
+
+    Where the `with` is left by an exception, which may have come between the start of a process and
+    the moment at which somebody owned it, what still works in the folder is ended, too.
     """
 
     def __init__(self, held: int = subprocess.DEVNULL) -> None:
@@ -94,7 +97,10 @@ class OwnFolder:
             tempfile.tempdir = str(self.path)
 
     def close(self) -> None:
-        """Remove it; what still works in it is ended. May be called twice."""
+        """Remove it. May be called twice."""
+        self._close(orderly=True)
+
+    def _close(self, *, orderly: bool) -> None:
         if self._caretaker.returncode is not None or os.getpid() != self._owner:
             return
         with uninterrupted():
@@ -102,7 +108,7 @@ class OwnFolder:
             self._mark.close()
             shutil.rmtree(self.path, ignore_errors=True)
             left = self.path.exists() or glob(f"{elsewhere_for(str(self.path))}*")
-            self._dismiss(_PUT_AWAY if left else _DONE)
+            self._dismiss(_DONE if orderly and not left else _PUT_AWAY)
 
     def _dismiss(self, word: bytes) -> None:
         assert self._caretaker.stdin is not None
@@ -114,8 +120,8 @@ class OwnFolder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, raised: type[BaseException] | None, *_: object) -> None:
+        self._close(orderly=raised is None)
 
 
 def put_away(folder: Path) -> None:

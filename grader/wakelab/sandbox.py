@@ -189,8 +189,17 @@ class Confined:
         the child would wait for ever. So nothing interrupts this, and nobody kills it before. Where
         we are killed ourselves the caretaker sees to it.
         """
-        with uninterrupted():
-            self._start(argv, output)
+        started = False
+        try:
+            with uninterrupted():
+                self._start(argv, output)
+                started = True
+        except BaseException:  # what came meanwhile is raised now, and nobody owns this yet
+            if started:
+                with uninterrupted():
+                    self.kill()
+                    self.wait()
+            raise
 
     def _start(self, argv: Sequence[str], output: int | IO[bytes]) -> None:
         self._program: int | None = None
