@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -254,9 +255,14 @@ def test_a_second_lane_that_dies_while_it_is_helped_is_not_missed(
 @pytest.mark.parametrize("built", [False, True], ids=["builds", "was built"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_no_process_outlives_the_grading(
-    number: signal.Signals, built: bool, whole: Callable[[Path], Path]
+    number: signal.Signals,
+    built: bool,
+    whole: Callable[[Path], Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """It is ended in the middle: the second lane and every QEMU hold the pipe's other end open."""
+    """It is ended in the middle: the second lane and every QEMU hold the pipe's other end open, and
+    a sandbox has a folder of ours in its environment."""
+    temporary = tmp_path_factory.mktemp("temporary")
     reading, writing = os.pipe()
     folder = whole(WRONG / "loops-in-main")  # which is what takes long
     with (folder / LAB.files[0]).open("a") as source:
@@ -268,6 +274,7 @@ def test_no_process_outlives_the_grading(
     process = subprocess.Popen(
         command,
         pass_fds=[writing],
+        env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
@@ -280,10 +287,21 @@ def test_no_process_outlives_the_grading(
         os.close(writing)
         ended, _, _ = select.select([reading], [], [], 20)
         assert ended and os.read(reading, 1) == b"", "a process still runs"
+        until(lambda: not works_in(temporary))
+        until(lambda: not list(temporary.iterdir()))
     finally:
         process.kill()
         process.wait()
         os.close(reading)
+
+
+def works_in(folder: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if str(folder).encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text())
+    return found
 
 
 def build_for_later(folder: Path) -> None:
