@@ -69,6 +69,8 @@ def grade(folder: Path, *, two_lanes: bool) -> Report:
         LAB.reference,
         LAB.directory,  # the stub: all but two checks are skipped, while the second lane runs some
         *(WRONG / name for name in ("does-not-compile", "registers-once", "fast-path-for-size")),
+        # Of these, a check fails in which nothing was run.
+        *(WRONG / name for name in ("too-many-variables", "changes-priorities", "warns")),
     ],
     ids=lambda folder: folder.name,
 )

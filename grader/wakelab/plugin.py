@@ -300,6 +300,12 @@ class ChecksPlugin:
         place = finding.place
         if place is None and finding.pc is not None:
             place = self._subject.place(finding.pc)
+        story, level, digest = finding.story, finding.level, self._subject.take_digest()
+        if (
+            digest
+        ):  # else nothing ran, and what did in a check before this one is another in each lane
+            story = self._subject.story() if story is None else story
+            level = level or self._subject.latest_level
         return self._result(
             spec,
             finding.verdict,
@@ -308,10 +314,10 @@ class ChecksPlugin:
             why=finding.why,
             hint=finding.hint,
             place=place,
-            story=self._subject.story() if finding.story is None else finding.story,
+            story=story or (),
             diagnosis=finding.diagnosis,
-            level=finding.level or self._subject.latest_level,
-            trace_hash=self._subject.take_digest(),
+            level=level,
+            trace_hash=digest,
         )
 
     def _skipped(self, spec: Spec, missing: str) -> CheckResult:
