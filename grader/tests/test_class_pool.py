@@ -156,9 +156,9 @@ import os, signal
 from wakelab.caretaker import OwnFolder
 from wakelab.classes import worker
 close = OwnFolder.close
-def told_again_meanwhile(own):
+def told_again_meanwhile(own, **how):
     os.kill(os.getpid(), signal.SIGTERM)
-    close(own)
+    close(own, **how)
     print("put away", flush=True)  # to standard error, in a worker
 OwnFolder.close = told_again_meanwhile
 worker.main()

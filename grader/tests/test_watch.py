@@ -386,7 +386,8 @@ def test_what_a_program_prints_is_shown_and_not_obeyed(
     terminals: Callable[..., Terminal], submission: Path, tmp_path: Path
 ) -> None:
     path = submission / "main.c"
-    save(path, reference("main.c").replace("Interrupt fired!", HOSTILE))
+    prints = f'info("{HOSTILE}");'  # twice, so that the story of a finding shows it
+    save(path, reference("main.c").replace('info("Interrupt fired!");', prints * 2))
     terminal = terminals(argv(submission, tmp_path / "out"), rows=60)
     shown = terminal.verdict()
     assert "\\x1b]0;owned\\x07\\x1b[2J\\x1b[31mInterrupt fired!" in shown

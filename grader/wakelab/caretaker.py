@@ -96,11 +96,8 @@ class OwnFolder:
                 ) from None
             tempfile.tempdir = str(self.path)
 
-    def close(self) -> None:
-        """Remove it. May be called twice."""
-        self._close(orderly=True)
-
-    def _close(self, *, orderly: bool) -> None:
+    def close(self, *, orderly: bool = True) -> None:
+        """Remove it; where the end is not orderly, end what works in it. May be called twice."""
         if self._caretaker.returncode is not None or os.getpid() != self._owner:
             return
         with uninterrupted():
@@ -121,7 +118,7 @@ class OwnFolder:
         return self
 
     def __exit__(self, raised: type[BaseException] | None, *_: object) -> None:
-        self._close(orderly=raised is None)
+        self.close(orderly=raised is None)
 
 
 def put_away(folder: Path) -> None:

@@ -165,7 +165,7 @@ class Search:
             self._learn(seen)
             singles = self.placements()
             if not self._first_asleep and all(each.outcome is Outcome.OK for each in singles):
-                self._try_pairs(False, None)
+                self._try_pairs(bool(seen.gaps), None)
         except Exception as trouble:  # nothing of the exploration's
             self._trouble = trouble
 
