@@ -308,7 +308,7 @@ def test_what_lies_elsewhere_for_its_long_name_is_put_away(
 # -- processes on their way to another program -----------------------------------------------------
 
 FORKED = """
-import os, signal, sys, time
+import os, signal, sys
 from wakelab.caretaker import OwnFolder
 from wakelab.child import Child
 def fork_and_die(*_):
@@ -319,7 +319,7 @@ def fork_and_die(*_):
         os.write(ready, b"%d " % os.getpid())
         os.close(ready)
         while True:
-            time.sleep(60)
+            signal.pause()
     os.kill(os.getpid(), signal.SIGKILL)
 if sys.argv[1] == "a command":
     with OwnFolder():

@@ -301,9 +301,8 @@ class ChecksPlugin:
         if place is None and finding.pc is not None:
             place = self._subject.place(finding.pc)
         story, level, digest = finding.story, finding.level, self._subject.take_digest()
-        if (
-            digest
-        ):  # else nothing ran, and what did in a check before this one is another in each lane
+        # Without one nothing ran; what did in the check before this one is another in each lane.
+        if digest:
             story = self._subject.story() if story is None else story
             level = level or self._subject.latest_level
         return self._result(

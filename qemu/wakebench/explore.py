@@ -230,8 +230,6 @@ class _Explorer:
             press()
         except (Ended, Unmet, TraceError) as problem:
             expect_no_trespass(problem)
-            if len(presses) > 1 and presses in self._failing:
-                return  # the windows have been followed; this is a finding
             self._gaps.append(_gap(presses, problem))
 
     def _is_whole(self, first: Place) -> bool:
