@@ -135,6 +135,23 @@ def test_one_verdict(
     assert len(set(outcomes)) == 1
 
 
+def test_a_watchpoint_is_hit_while_the_core_is_interrupted(
+    build: Build, suspicion: Suspicion
+) -> None:
+    """Each stop of this program is at a watchpoint, and each may come with the bench's patience at
+    its end. QEMU then forgot the one half and noted the other (Probe.interrupt)."""
+    image = build("clock_writer")
+    for command in qemus():
+        with Machine(image.path, find_qemu(command)) as machine:
+            board = Board(machine, image, Points(), SMALL)
+            outcomes = [outcome(board)]
+            for patience in (0, 0.00003, 0.00006):
+                suspicion.patience(patience)
+                outcomes.append(outcome(board))
+        assert outcomes[0][0] == Ending.LOOP
+        assert len(set(outcomes)) == 1
+
+
 @pytest.mark.parametrize("patience", [0.001, 0.0001])
 def test_lockup(bench: Bench, suspicion: Suspicion, patience: float) -> None:
     """A machine dies of it, so each run needs a new one."""

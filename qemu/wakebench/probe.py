@@ -25,6 +25,12 @@ BLOCK = 1024
 MOST_AT_ONCE = 64
 """Commands sent before their answers are read: both sides' sockets hold so many."""
 
+LOOK_S = 0.03
+"""How long the core is given to stop where it is; it needs a thousandth of it."""
+
+LOOKS_FOR_A_WATCH = 3
+"""How often it may be interrupted in vain before it counts as one that has hit no watchpoint."""
+
 PC = 15
 SP = 13
 LR = 14
@@ -305,7 +311,30 @@ class Probe:
         return self._stop(patience_s)
 
     def interrupt(self) -> Stop:
-        """Stop a running core. A stop that happened meanwhile by itself counts."""
+        """Stop a running core. A stop that happened meanwhile by itself counts.
+
+        QEMU loses the stop at a watchpoint that happens while it obeys, but not that it was hit;
+        and with that still noted the next one stops after its access and not before, or is fatal
+        ("Raised interrupt while not in I/O function"). A breakpoint where the core is brings it
+        out: the core executes nothing, and the stub reports what was noted, and forgets it.
+        """
+        stop = self._break_off()
+        for _ in range(LOOKS_FOR_A_WATCH):
+            if stop.why is not Why.INTERRUPTED:
+                break
+            here = self.registers().pc
+            self.add_breakpoint(here)
+            found = self.run(LOOK_S)
+            # None: it sleeps, or an interrupt came first; neither can be where a watch was hit.
+            stop = found or self._break_off()
+            if stop.why is Why.GONE:
+                break
+            self.remove_breakpoint(here)
+            if found and found.watched is None and self.registers().pc == here:
+                return Stop(Why.INTERRUPTED, found.reply)
+        return stop
+
+    def _break_off(self) -> Stop:
         try:
             self._socket.sendall(b"\x03")
         except OSError:
