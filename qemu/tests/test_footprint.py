@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from firmwares import qemus
 from lab08 import MUTANTS, POLL, Changes, build
 
+from wakebench import explore as explore_module
 from wakebench.agreement import Comparison, failed
 from wakebench.answers import Answers
 from wakebench.board import Board, Points
-from wakebench.core import SRAM
+from wakebench.core import SRAM, SRAM_PAINT
 from wakebench.decode import Access, Decoder, Does, Masks
 from wakebench.explore import explore
 from wakebench.footprint import (
@@ -27,8 +28,10 @@ from wakebench.footprint import (
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu, find_qemu
 from wakebench.probe import Registers
+from wakebench.seconds import Made, Second
 from wakebench.sweep import Moment, Sweep, Window, build_harness
 from wakebench.trace import Kind
+from wakebench.walk import _Memory
 
 BUTTON, LINE = "SELECT", "Interrupt fired!"
 LONGEST_HANDLER = 2000
@@ -406,6 +409,44 @@ def test_what_nobody_has_written_on_the_stack_does_not_count(
     with Machine(image.path, one_qemu) as machine:
         seen = explore(Board(machine, image, Points({})), window_start(image), BUTTON)
     assert not seen.gaps and seen.runs > 10
+
+
+class Offered:
+    """A Helper that takes nothing, and counts what it was offered."""
+
+    count = 0
+
+    def offer(self, seconds: Sequence[Second]) -> None:
+        self.count = len(seconds)
+
+    def claim(self, number: int) -> bool:
+        return True
+
+    def made(self) -> Mapping[int, Made]:
+        return {}
+
+
+@pytest.mark.parametrize("forgets", ["what a call leaves", "what nobody has written yet"])
+@pytest.mark.parametrize("name", ["reference", "late-acknowledge"])
+def test_a_state_counts_once_whatever_is_in_the_holes_of_its_frames(
+    tmp_path: Path, one_qemu: Qemu, monkeypatch: pytest.MonkeyPatch, name: str, forgets: str
+) -> None:
+    image = build(tmp_path / name, "Og", WRONG[name][1] if name in WRONG else {})
+    counts, seen = [], []
+    with Machine(image.path, one_qemu) as machine:
+        board = Board(machine, image, Points({"poll": POLL}))
+        for _ in range(2):
+            offered = Offered()
+            seen.append(explore(board, window_start(image), BUTTON, LINE, helper=offered))
+            counts.append(offered.count)
+            if forgets == "what a call leaves":
+                monkeypatch.setattr(_Memory, "forget", lambda *_: None)
+            else:
+                monkeypatch.setattr(explore_module, "OTHER_PAINT", SRAM_PAINT + 1)
+                monkeypatch.setattr(Board, "paint_memory", lambda *_: None)
+    assert counts[0] < counts[1]
+    assert seen[0].runs == seen[1].runs and set(seen[0].failing) <= set(seen[1].failing)
+    assert bool(seen[0].failing) == bool(seen[1].failing)
 
 
 def test_the_same_exploration_on_every_qemu(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ docs/contributors/sweep.md has the rules by which a press counts.
 from __future__ import annotations
 
 from wakebench.board import Board, Ended, Ending, Unmet
+from wakebench.core import SRAM_PAINT
 from wakebench.footprint import TraceError
 from wakebench.line import Wire, line_of
 from wakebench.pins import Edge
@@ -47,9 +48,12 @@ class Answers:
         self._alive: set[tuple[object, ...]] = set()
         """States of the machine in the sleep from which one more press is answered."""
 
-    def begin(self) -> None:
-        """Reset, and run to the window. Raises TraceError where the program does not come there."""
+    def begin(self, paint: int = SRAM_PAINT) -> None:
+        """Reset, with that in each byte of memory, and run to the window. Raises TraceError where
+        the program does not come there."""
         self._reset()
+        if paint != SRAM_PAINT:
+            self._board.paint_memory(paint)
         try:
             self._board.wait_address(self._start)
         except (Ended, Unmet) as never:

@@ -302,6 +302,10 @@ class Board:
         self._unexecuted.add(self._key())
         self._note(Kind.RESET)
 
+    def paint_memory(self, paint: int) -> None:
+        """At power on memory may hold anything: have each byte hold this. Right after `reset`."""
+        self._core.fill(SRAM, SRAM_SIZE, paint)
+
     def _note(
         self, kind: Kind, name: str = "", value: int = 0, note: str = "", pc: int = -1
     ) -> None:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from wakebench.answers import Answers, expect_no_trespass, let_handler_run
 from wakebench.board import Board, Ended, Unmet
+from wakebench.core import SRAM_PAINT
 from wakebench.decode import Masks
 from wakebench.errors import BenchError
 from wakebench.exceptions import FIRST_IRQ
@@ -40,6 +41,9 @@ from wakebench.walk import Bytes, HandlerRun, Prospect, Walker
 
 RUNS = 400
 """Runs of one exploration."""
+
+OTHER_PAINT = 0x5A
+"""Other contents of memory at power on."""
 
 
 def _to_sleep(walker: Walker, step: Callable[[Walker], Step]) -> WindowTrace:
@@ -107,6 +111,8 @@ class _Explorer:
         self._opens_windows = presses > 1 and not first_asleep
         """Whether the window is followed that a press opens, wherever it comes."""
         self._prospects: dict[int, Prospect | None] = {}
+        self._known: dict[Place, bytes] = {}
+        """What of the stack is known at the places of the first window."""
         self._wakes: frozenset[int] = frozenset()
         self._told: tuple[int, ...] = ()
         self._failing: list[Presses] = []
@@ -153,19 +159,39 @@ class _Explorer:
         )
 
     def _first_window(self) -> WindowTrace:
-        self._answers.begin()
-        walker = self._walker(Masks(self._board.primask()))
+        walker = self._walker_at_start()
+        known: dict[int, bytes] = {}
 
         def step(walker: Walker) -> Step:
             before = None if walker.at_plain else walker.prospect()
+            stack = walker.known_stack()
             made = self._step(walker)
-            self._prospects[id(made)] = before
+            self._prospects[id(made)], known[id(made)] = before, stack
             return made
 
         window = _to_sleep(walker, step)
+        known[id(window.wfi)] = walker.known_stack()
+        *_, before_sleep, asleep = window.moments()
+        places = [*window.unmasked(), (before_sleep, window.wfi), (asleep, window.wfi)]
+        self._known = {place: known[id(step)] for place, step in places}
         self._sleep_masks = walker.masks
         self._wakes = self._board.wakes
         return window
+
+    def _walker_at_start(self) -> Walker:
+        """At the window's start. Of the stack, what holds there what it held at power on, whatever
+        that was, is not known: nobody has written it."""
+        other = self._stack_at_start(OTHER_PAINT) if self._opens_windows else b""
+        stack = self._stack_at_start(SRAM_PAINT)
+        walker = self._walker(Masks(self._board.primask()))
+        unwritten = (SRAM_PAINT, OTHER_PAINT)
+        walker.forget_unknown(bytes(both != unwritten for both in zip(stack, other, strict=False)))
+        return walker
+
+    def _stack_at_start(self, paint: int) -> bytes:
+        self._answers.begin(paint)
+        sp, end = self._board.registers.sp, self._board.image.value("__stack_end__")
+        return self._board.read_each((sp, max(0, end - sp)))[0] or b""
 
     def _explore_from(self, window: WindowTrace) -> None:
         while waiting := self._new_places(window) or self._new_second():
@@ -259,6 +285,7 @@ class _Explorer:
         first, *later = presses
         self._answers.go_to(first)
         walker = self._walker(Masks() if first.moment is Moment.BOUNDARY else self._sleep_masks)
+        walker.forget_unknown(self._known[first])
         self._answers.press(first)
         walker.pressed()
         if later:

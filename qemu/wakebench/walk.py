@@ -26,19 +26,23 @@ Bytes = bytes | memoryview
 STEPS = 4_000
 """Instructions that are looked at in one run."""
 
+KNOWN = b"\xff"
+"""Of a byte: its value is known; else 0."""
+
 Prospect = tuple[bytes, Line]
 """Memory (from SRAM on) and line as a handler would find them."""
 
 
 class _Memory:
     """The program's memory, kept up to date from what its instructions write. What lies on the
-    stack and was not written since anybody else may have written there is not known, and 0."""
+    stack and has not been written since anybody else may have written there is not known: no
+    program can rely on it, so states that differ in that alone are the same."""
 
     def __init__(self, board: Board) -> None:
         image = board.image
         self._board = board
         self._data = (image.value("__data_start__"), image.value("__bss_end__"))
-        self._stack_end = image.value("__stack_end__")
+        self._stack = (image.value("__stack_start__"), image.value("__stack_end__"))
         self._bytes = bytearray(SRAM_SIZE)
         self._known = bytearray(SRAM_SIZE)
         self.bytes = memoryview(self._bytes).toreadonly()
@@ -46,14 +50,14 @@ class _Memory:
 
     def load(self, sp: int) -> None:
         """Read what is in use: variables, and the stack from `sp` up."""
-        areas = self._data, (sp, self._stack_end)
+        areas = self._data, (sp, self._stack[1])
         for (start, _), found in zip(areas, self._read(*areas), strict=True):
             self._set(start - SRAM, found)
 
     def _set(self, at: int, data: bytes) -> None:
         self._copy = None
         self._bytes[at : at + len(data)] = data
-        self._known[at : at + len(data)] = b"\1" * len(data)
+        self._known[at : at + len(data)] = KNOWN * len(data)
 
     def _read(self, *areas: tuple[int, int]) -> list[bytes]:
         """What the machine has now, between two addresses each."""
@@ -78,10 +82,23 @@ class _Memory:
 
     def forget_below(self, sp: int) -> None:
         """An interrupt has used the stack below `sp`."""
-        start, end = self._data[1] - SRAM, sp - SRAM
-        if start < end:
-            self._copy = None
-            self._bytes[start:end] = self._known[start:end] = bytes(end - start)
+        self.forget(self._stack[0], sp)
+
+    def forget(self, start: int, end: int) -> None:
+        """This part of the stack is free. Nothing, if it is none of the stack."""
+        first, last = self._stack
+        if first <= start < end <= last:
+            self._known[start - SRAM : end - SRAM] = bytes(end - start)
+
+    def known(self, sp: int) -> bytes:
+        """Of each byte of the stack from `sp` up, whether it is known."""
+        return bytes(self._known[sp - SRAM : self._stack[1] - SRAM])
+
+    def forget_unknown(self, sp: int, known: bytes) -> None:
+        """Take over what `known` said of the same stack in another run."""
+        for at, sure in enumerate(known, sp):
+            if not sure:
+                self.forget(at, at + 1)
 
     def copy(self) -> bytes:
         """All of it, from the address SRAM on. The same object until something changes."""
@@ -90,10 +107,12 @@ class _Memory:
         return self._copy
 
     def in_use(self, sp: int) -> tuple[bytes, bytes]:
-        """The variables and the stack."""
+        """The variables and the stack, in which what is not known is 0."""
         start, end = self._data
         variables = bytes(self._bytes[start - SRAM : end - SRAM])
-        return variables, bytes(self._bytes[sp - SRAM : self._stack_end - SRAM])
+        stack, known = self._bytes[sp - SRAM : self._stack[1] - SRAM], self.known(sp)
+        sure = int.from_bytes(stack, "little") & int.from_bytes(known, "little")
+        return variables, sure.to_bytes(len(stack), "little")
 
     def variables(self) -> bytes:
         """The variables as the machine has them now."""
@@ -102,8 +121,8 @@ class _Memory:
     def is_as_seen(self, sp: int) -> bool:
         """Whether the machine has the same now, as far as it is known."""
         variables, stack = self.in_use(sp)
-        now, found = self._read(self._data, (sp, self._stack_end))
-        known = self._known[sp - SRAM : self._stack_end - SRAM]
+        now, found = self._read(self._data, (sp, self._stack[1]))
+        known = self.known(sp)
         return variables == now and all(
             ours == theirs or not sure
             for ours, theirs, sure in zip(stack, found, known, strict=True)
@@ -255,6 +274,14 @@ class Walker:
         if line_of(self.board, self.wire) != self.line:
             raise TraceError("the button's port changed otherwise than the instructions say")
 
+    def known_stack(self) -> bytes:
+        """Of each byte of the stack in use, whether it is known."""
+        return self.memory.known(self.here.sp)
+
+    def forget_unknown(self, known: bytes) -> None:
+        """Take over what `known_stack` said at the same place in another run."""
+        self.memory.forget_unknown(self.here.sp, known)
+
     # -- along the record ------------------------------------------------------------------------
 
     def step(self) -> Step:
@@ -279,6 +306,8 @@ class Walker:
             self.memory.apply(access, instruction.stored(self.here))
             if access.device:
                 self.line = self.line.after(access)
+        if instruction.does is not Does.MASKS and self.here.exception == before.exception:
+            self.memory.forget(before.sp, self.here.sp)  # a frame that is left, if it has risen
         return step
 
     def sleep(self) -> Step:
