@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from firmwares import Build
 
+from wakebench import probe
 from wakebench.errors import BenchError
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu
@@ -120,12 +121,16 @@ def test_watch_of_a_device_stops_before_the_write(build: Build, qemu: Qemu) -> N
         assert desk.qtest.read_word(SYST_CSR) & 7 == 7
 
 
-def test_run_interrupt_and_run_on(desk: Desk) -> None:
-    """The spinner's console call is skipped; then it spins."""
+@pytest.mark.parametrize("look_s", [probe.LOOK_S, 0])
+def test_run_interrupt_and_run_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, look_s: float
+) -> None:
+    """The spinner's console call is skipped; then it spins. Also on a host that is slow to look."""
+    monkeypatch.setattr(probe, "LOOK_S", look_s)
     desk.run_to("semihosting_call")
     desk.probe.set_register(PC, desk.probe.registers().lr & ~1)
     spun = 0
-    for _ in range(3):
+    for _ in range(10):
         assert desk.probe.run(0.02) is None
         assert desk.probe.interrupt().why is Why.INTERRUPTED
         assert desk.image.name_at(desk.probe.registers().pc) == "main"

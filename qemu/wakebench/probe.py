@@ -25,7 +25,7 @@ BLOCK = 1024
 MOST_AT_ONCE = 64
 """Commands sent before their answers are read: both sides' sockets hold so many."""
 
-LOOK_S = 0.03
+LOOK_S = 0.05
 """How long the core is given to stop where it is; it needs a thousandth of it."""
 
 LOOKS_FOR_A_WATCH = 3
@@ -324,15 +324,17 @@ class Probe:
                 break
             here = self.registers().pc
             self.add_breakpoint(here)
-            found = self.run(LOOK_S)
-            # None: it sleeps, or an interrupt came first; neither can be where a watch was hit.
-            stop = found or self._break_off()
+            # Still nothing: it sleeps, or an interrupt came first, or the host is slow.
+            stop = self.run(LOOK_S) or self._break_off()
             if stop.why is Why.GONE:
                 break
             self.remove_breakpoint(here)
-            if found and found.watched is None and self.registers().pc == here:
-                return Stop(Why.INTERRUPTED, found.reply)
+            if self._is_at(here, stop):
+                return Stop(Why.INTERRUPTED, stop.reply)
         return stop
+
+    def _is_at(self, breakpoint_: int, stop: Stop) -> bool:
+        return stop.why is Why.BREAK and stop.watched is None and self.registers().pc == breakpoint_
 
     def _break_off(self) -> Stop:
         try:
