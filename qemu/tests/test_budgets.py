@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from firmwares import Bench, Build, qemus
 
-from wakebench import core, probe
+from wakebench import core
 from wakebench.board import Board, Ended, Ending, Limits, Points, Unmet
 from wakebench.core import Budget, Core, _Go
 from wakebench.errors import BenchError
@@ -135,16 +135,11 @@ def test_one_verdict(
     assert len(set(outcomes)) == 1
 
 
-@pytest.mark.parametrize("look", [None, 0])
 def test_a_watchpoint_is_hit_while_the_core_is_interrupted(
-    build: Build, suspicion: Suspicion, monkeypatch: pytest.MonkeyPatch, look: float | None
+    build: Build, suspicion: Suspicion
 ) -> None:
     """Each stop of this program is at a watchpoint, and each may come with the bench's patience at
-    its end: QEMU forgets the one half and notes the other (Probe.interrupt). Also on a host that
-    does not get round to it in time."""
-    if look is not None:
-        monkeypatch.setattr(probe, "LOOK_S", look)
-        monkeypatch.setattr(probe, "LOOKS_FOR_A_WATCH", 1000)
+    its end: QEMU forgets the one half and notes the other (Probe.interrupt)."""
     image = build("clock_writer")
     for command in qemus():
         with Machine(image.path, find_qemu(command)) as machine:
