@@ -184,8 +184,10 @@ class _Explorer:
         other = self._stack_at_start(OTHER_PAINT) if self._opens_windows else b""
         stack = self._stack_at_start(SRAM_PAINT)
         walker = self._walker(Masks(self._board.primask()))
-        unwritten = (SRAM_PAINT, OTHER_PAINT)
-        walker.forget_unknown(bytes(both != unwritten for both in zip(stack, other, strict=False)))
+        if len(stack) == len(other):
+            unwritten = (SRAM_PAINT, OTHER_PAINT)
+            both = zip(stack, other, strict=True)
+            walker.forget_unknown(bytes(pair != unwritten for pair in both))
         return walker
 
     def _stack_at_start(self, paint: int) -> bytes:

@@ -26,7 +26,7 @@ MOST_AT_ONCE = 64
 """Commands sent before their answers are read: both sides' sockets hold so many."""
 
 LOOK_S = 0.05
-"""How long the core is given to stop where it is; it needs a thousandth of it."""
+"""How long the core is given to stop where it is; on a host that is not busy it needs 0.3 ms."""
 
 LOOKS_FOR_A_WATCH = 3
 """How often it may be interrupted in vain before it counts as one that has hit no watchpoint."""
@@ -333,8 +333,8 @@ class Probe:
                 return Stop(Why.INTERRUPTED, stop.reply)
         return stop
 
-    def _is_at(self, breakpoint_: int, stop: Stop) -> bool:
-        return stop.why is Why.BREAK and stop.watched is None and self.registers().pc == breakpoint_
+    def _is_at(self, address: int, stop: Stop) -> bool:
+        return stop.why is Why.BREAK and stop.watched is None and self.registers().pc == address
 
     def _break_off(self) -> Stop:
         try:
