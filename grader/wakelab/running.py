@@ -79,7 +79,8 @@ def with_checks(
     arguments = [
         str(folder),
         # The folder above: so a module is known by its folder, too, and not only by its name.
-        *("-c", os.devnull, "--rootdir", str(folder.parent)),
+        # Else pytest lists every folder from the root of the file system down to it.
+        *("-c", os.devnull, "--rootdir", str(folder.parent), "--confcutdir", str(folder)),
         *(word for name in _NOT_NEEDED for word in ("-p", f"no:{name}")),
         *("--assert=plain", "--import-mode=importlib", "--noconftest", "--capture=no"),
         *("-o", "python_files=check_*.py", "-o", "python_functions=check_*"),
