@@ -4,6 +4,9 @@ docs/contributors/sweep.md has the rules by which a press counts.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
+
 from wakebench.board import Board, Ended, Ending, Unmet
 from wakebench.core import SRAM_PAINT
 from wakebench.footprint import TraceError
@@ -35,8 +38,8 @@ class Answers:
         """start: where the window begins; line: what a press owes."""
         self._board, self._start, self._wire, self._line = board, start, wire, line
         self._before_set_up: dict[Place, bool] = {}
-        self._arrivals: dict[Place, int] = {}
-        """How many times the core comes to the address of a place from the reset on."""
+        self._before: dict[int, int] = {}
+        """How many times the core comes to an address between the reset and the window."""
         self._early = 0
         self._swallowed = 0
         self._down = False
@@ -75,16 +78,29 @@ class Answers:
             if place.moment is Moment.ASLEEP and self._first_sleep is None:
                 self._first_sleep = self._state()
             return
-        if place in self._arrivals:
-            for _ in range(self._arrivals[place]):
-                self._board.wait_address(place.pc)
-            return
-        before = 0
-        while self._board.wait_any({self._start, place.pc}, "the window") != self._start:
-            before += 1
-        for _ in range(place.nth - (place.pc == self._start)):
+        if place.pc not in self._before:
+            self._before[place.pc] = self._count_to_window({place.pc})[place.pc]
+            come = int(place.pc == self._start)
+        else:
+            come = -self._before[place.pc]
+        for _ in range(place.nth - come):
             self._board.wait_address(place.pc)
-        self._arrivals[place] = before + place.nth
+
+    def look_ahead(self, addresses: Collection[int]) -> None:
+        """Of who is about to press at these for the first time, in the window: with this, each run
+        to one of them needs no stop where the window begins. Nothing is lost without."""
+        unknown = set(addresses) - self._before.keys()
+        if len(unknown) > 1:
+            self._reset()
+            with suppress(Ended, Unmet):
+                self._before |= self._count_to_window(unknown)
+
+    def _count_to_window(self, addresses: Collection[int]) -> dict[int, int]:
+        """Run there from the reset, and count how often the core comes to each before."""
+        count = dict.fromkeys(addresses, 0)
+        while (at := self._board.wait_any({self._start, *addresses}, "the window")) != self._start:
+            count[at] += 1
+        return count
 
     def go_on_to(self, place: Place, here: Registers) -> None:
         """From the first press to the place of the second, where the core's registers are `here`.

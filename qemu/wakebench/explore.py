@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -41,6 +42,10 @@ from wakebench.walk import Bytes, HandlerRun, Prospect, Walker
 
 RUNS = 400
 """Runs of one exploration."""
+
+ASTRAY = 6
+"""Instructions off the way of the first window, in which most runs come to a state that is known.
+Affects speed, no verdict."""
 
 OTHER_PAINT = 0x5A
 """Other contents of memory at power on."""
@@ -111,6 +116,10 @@ class _Explorer:
         self._opens_windows = presses > 1 and not first_asleep
         """Whether the window is followed that a press opens, wherever it comes."""
         self._prospects: dict[int, Prospect | None] = {}
+        self._usual: frozenset[int] = frozenset()
+        """The addresses of the first window."""
+        self._landmarks: set[int] = set()
+        """Addresses that runs have come to when they had been off it for ASTRAY instructions."""
         self._known: dict[Place, bytes] = {}
         """What of the stack is known at the places of the first window."""
         self._wakes: frozenset[int] = frozenset()
@@ -174,6 +183,7 @@ class _Explorer:
         *_, before_sleep, asleep = window.moments()
         places = [*window.unmasked(), (before_sleep, window.wfi), (asleep, window.wfi)]
         self._known = {place: known[id(step)] for place, step in places}
+        self._usual = frozenset(step.pc for step in window.steps)
         self._sleep_masks = walker.masks
         self._wakes = self._board.wakes
         return window
@@ -197,6 +207,7 @@ class _Explorer:
 
     def _explore_from(self, window: WindowTrace) -> None:
         while waiting := self._new_places(window) or self._new_second():
+            self._answers.look_ahead([presses[0].pc for presses, _ in waiting])
             for presses, found in waiting:
                 if len(self._done) == RUNS:
                     self._gaps.append(f"more than {RUNS} runs")
@@ -294,15 +305,16 @@ class _Explorer:
             self._go_to_second(walker, first, later[0])
             self._handler_of_second()
             return
-        to_sleep = to_sleep or self._is_whole(first)
         judge = partial(self._expect, presses, self._answers.are_right)
-        walker.watch(judge if to_sleep else partial(self._run_through_handler, walker))
-        if first.moment is Moment.ASLEEP and not walker.at_end:  # it has been woken
-            self._steps.add(walker.step())
-        self._follow(walker, first)
-        if not to_sleep and self._sees_handler(judge):
-            self._press_at(presses, to_sleep=True)
-            return
+        if self._is_whole(first):
+            self._follow_window(walker, first, judge)
+        else:
+            walker.watch(judge if to_sleep else partial(self._run_through_handler, walker))
+            self._wake(walker, first)
+            self._follow_handlers(walker)
+            if not to_sleep and self._sees_handler(judge):
+                self._press_at(presses, to_sleep=True)
+                return
         if self._settings is None:
             self._settings = Settings(_priorities(self._board), self._board.clock_runs)
         self._expect(presses, self._answers.live_on)
@@ -326,35 +338,37 @@ class _Explorer:
         self._expect(presses, self._answers.are_right)
         self._expect(presses, self._answers.live_on)
 
-    def _follow(self, walker: Walker, first: Place) -> None:
-        """To the end of the record, or to a state that is known."""
-        run, whole = len(self._done), self._is_whole(first)
-        arrivals: Counter[int] = Counter()
+    def _wake(self, walker: Walker, first: Place) -> None:
+        """What a press in the sleep does first."""
+        if first.moment is Moment.ASLEEP and not walker.at_end:
+            self._steps.add(walker.step())
+
+    def _follow_handlers(self, walker: Walker) -> None:
+        """To the end of the record, or until no handler comes any more."""
         while not walker.at_end:
             if walker.enters_next:
-                begin = walker.passed
-                run_of_it = self._take_interrupt(walker)
-                if whole:
-                    self._seconds += self._seconds_in(walker, first, begin, run_of_it)
-                continue
-            if not whole:
-                if not walker.handler_ahead:
-                    return
+                self._take_interrupt(walker)
+            elif walker.handler_ahead:
                 self._step(walker)
-                continue
-            state = walker.state()
-            if state in self._seen:
-                self._ends_as(walker, self._seen[state])
+            else:
                 return
-            self._seen[state] = run
-            here = walker.here
-            arrivals[here.pc] += 1
-            place = Place(here.pc, Moment.BOUNDARY, arrivals[here.pc])
-            calls = self._consider_second(walker, first, place)
-            changes = walker.press_changes
-            step = self._step(walker)
-            self._seconds.append(_Candidate((first, place), here, step, calls, changes))
-        if not whole:
+
+    def _follow_window(self, walker: Walker, first: Place, judge: Callable[[], None]) -> None:
+        """From a press to the sleep, where the run is judged. What comes after a state that is
+        known is known, too, so the rest of such a run is not recorded: that would take three times
+        as long. Most come to one when their handler has returned, or a little later."""
+        run, arrivals = len(self._done), Counter[int]()
+        known = self._come_to_known(walker, first, arrivals)
+        if known is None:
+            walker.watch(judge)
+            self._wake(walker, first)
+            known = self._walk(walker, first, arrivals)
+        elif known in self._ends:
+            walker.let_run(judge)
+        elif walker.whole:  # it may never come to a sleep, which is sooner known of a record
+            walker.watch(judge)
+        if known is not None:
+            self._end_as(walker, known, run)
             return
         walker.check()
         self._ends[run] = walker.machine()
@@ -362,10 +376,64 @@ class _Explorer:
         ends = [Place(walker.here.pc, moment, 1) for moment in sleeps]
         self._seconds += [_Candidate((first, place), walker.here) for place in ends]
 
-    def _ends_as(self, walker: Walker, run: int) -> None:
+    def _come_to_known(self, walker: Walker, first: Place, arrivals: Counter[int]) -> int | None:
+        """Have so much of a run recorded, and walk along, that it comes to a state that an earlier
+        one went on from: which? None where it comes to none soon."""
+        known = self._seen.get(walker.state())
+        for part in self._parts(walker):
+            if known is not None:
+                break
+            walker.watch(partial(self._expect, (first,), partial(_goes_on, part)))
+            known = self._walk(walker, first, arrivals)
+            if known is None:
+                known = self._seen.get(walker.state())
+        return known
+
+    def _parts(self, walker: Walker) -> Iterator[Callable[[], object]]:
+        """How a run begins, if there are others: through the handler; and on to where another one
+        has been, and the first window not."""
+        if self._seen:
+            yield partial(self._run_through_handler, walker)
+            if not self._board.at_rest:
+                yield self._run_to_landmark
+
+    def _run_to_landmark(self) -> None:
+        """In no handler; or to the sleep."""
+        while self._board.run_to(self._landmarks) and self._board.registers.exception:
+            pass
+
+    def _walk(self, walker: Walker, first: Place, arrivals: Counter[int]) -> int | None:
+        """To the end of the record, or to a state that is known: in which run?"""
+        astray = 0
+        while not walker.at_end:
+            if walker.enters_next:
+                begin = walker.passed
+                run_of_it = self._take_interrupt(walker)
+                self._seconds += self._seconds_in(walker, first, begin, run_of_it)
+                continue
+            state = walker.state()
+            if state in self._seen:
+                return self._seen[state]
+            self._seen[state] = len(self._done)
+            here = walker.here
+            astray = 0 if here.pc in self._usual else astray + 1
+            if astray == ASTRAY:
+                self._landmarks.add(here.pc)
+            arrivals[here.pc] += 1
+            place = Place(here.pc, Moment.BOUNDARY, arrivals[here.pc])
+            calls = self._consider_second(walker, first, place)
+            changes = walker.press_changes
+            step = self._step(walker)
+            self._seconds.append(_Candidate((first, place), here, step, calls, changes))
+        return None
+
+    def _end_as(self, walker: Walker, known: int, run: int) -> None:
         """From a known state on the machine has done what it did in that earlier run, if it was let
         run so far."""
-        if walker.whole and run in self._ends and walker.machine() != self._ends[run]:
+        if not walker.whole or known not in self._ends:
+            return
+        self._ends[run] = walker.machine()
+        if self._ends[run] != self._ends[known]:
             raise BenchError("the same run came to another end: the machine is not exact")
 
     def _take_interrupt(self, walker: Walker) -> HandlerRun:
@@ -455,6 +523,14 @@ class _Explorer:
         if not walker.enters_next:
             raise TraceError("its handler does not start")
         self._take_interrupt(walker)
+
+
+def _goes_on(part: Callable[[], object]) -> bool:
+    """Have a part of a run done. Where it does not come to its end as it should, the rest shows
+    what comes of that; one that has ended raises."""
+    with suppress(Unmet):
+        part()
+    return True
 
 
 def _gap(presses: Presses, problem: object) -> str:

@@ -28,6 +28,8 @@ REGISTERS = 17
 _FORMAT = f">{REGISTERS}I"
 LINE, LONGEST_LINE = 17 * 13, 17 * 13 + 64
 """Bytes of the log for an instruction, at least and at most."""
+LARGEST = 4 * 1024 * 1024
+"""Bytes of records that nobody needs any more, after which the file begins anew."""
 _NAMES = [b"R%02d=" % number for number in range(16)]
 _ENTRY = re.compile(b"".join(b"%s(.{8})[ \n]" % name for name in _NAMES) + b"XPSR=(.{8})")
 """One instruction's. Whole, because that takes half as long as each register by itself."""
@@ -53,10 +55,13 @@ class Recorder:
         instructions; 0: never."""
         if not self._word:
             self._word = self._find_word()
-        self._begin_anew()
-        self._since, self._kept, self._parts = 0, 0, []
+            self._begin_anew()
+        elif self._size() > LARGEST:
+            self._begin_anew()
+        self._kept, self._parts = 0, []
         self.on, self.limit = True, limit
         self._switch("on")
+        self._since = self._size()
         self.stopped(here)
 
     def _find_word(self) -> str:

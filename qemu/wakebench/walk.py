@@ -178,14 +178,21 @@ class Walker:
         self.line = line_of(self.board, self.wire)
 
     def watch(self, run: Callable[[], object]) -> None:
-        """Have the board run, and go to the beginning of its record. A run that ends otherwise is
-        walked as far as it goes; the end of that walk raises."""
+        """Have the board run on, and add that to the record, of which the walk is at the end. A run
+        that ends otherwise is walked as far as it goes; the end of that walk raises."""
         try:
             with self.board.recording(2 * STEPS) as lines:
                 run()
         except (Ended, Unmet) as problem:
             self._problem = problem
-        self._record, self._at = lines, 0
+        self._record[-1:] = lines
+
+    def let_run(self, run: Callable[[], object]) -> None:
+        """Have the board run on, and look at nothing of it."""
+        try:
+            run()
+        except (Ended, Unmet) as problem:
+            self._problem = problem
 
     # -- where the walk is -----------------------------------------------------------------------
 
