@@ -1,5 +1,6 @@
 #include "semihosting.h"
 
+#include "bell.h"
 #include "stop.h"
 
 static volatile bool absent;
@@ -9,7 +10,7 @@ __attribute__((noinline, noclone)) uint32_t semihosting_call(uint32_t operation,
 {
     register uint32_t r0 __asm__("r0") = operation;
     register uintptr_t r1 __asm__("r1") = parameter;
-    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+    __asm__ volatile(RING "bkpt 0xab" : "+r"(r0) : "r"(r1), BELL : "memory");
     return r0;
 }
 

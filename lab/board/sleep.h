@@ -2,6 +2,8 @@
 #ifndef SLEEP_H
 #define SLEEP_H
 
+#include "bell.h"
+
 /* Stops the core until an enabled interrupt is pending; returns at once if one is already.
  * Thread context, *with interrupts masked* (interrupts_mask()), after having checked once more that there
  * is nothing to do:
@@ -18,8 +20,7 @@
  * DSB: what was stored before (an acknowledge, an enable) reaches the hardware before the core stops. */
 static inline void sleep_until_pending(void)
 {
-    __asm__ volatile("dsb\n\t"
-                     "wfi" ::: "memory");
+    __asm__ volatile("dsb\n\t" RING "wfi" ::BELL : "memory");
 }
 
 #endif

@@ -27,7 +27,7 @@ from wakebench import console
 from wakebench.core import ICSR, SRAM, SRAM_PAINT, SRAM_SIZE, Budget, Core
 from wakebench.display import Picture
 from wakebench.exceptions import FAULTS, exception_name
-from wakebench.image import BKPT_SEMIHOSTING, WFI_NARROW, WFI_WIDE, Image
+from wakebench.image import BKPT_SEMIHOSTING, RING_SIZE, WFI_NARROW, WFI_WIDE, Image
 from wakebench.machine import Machine
 from wakebench.pin_names import BUTTONS, LED, Pin, pin
 from wakebench.pins import Edge, PortState
@@ -68,7 +68,8 @@ class Ending(StrEnum):
     MASKED = "masked"
     """An interrupt is pending, WFI returns at once again and again, and the handler never runs."""
     HIDDEN_SLEEP = "hidden sleep"
-    """Asleep in a WFI that is not in flash, where the bench cannot take it over."""
+    """Asleep in a WFI that is not in flash, or was come to past its bell: where the bench cannot
+    take it over."""
     FLOOD = "flood"
     """More output than anybody wants to read."""
     RESTART = "restart"
@@ -191,8 +192,12 @@ class Board:
         self._traced = self._resolve(points)
         host_call = image.symbol("semihosting_call")
         self._host_call = host_call if host_call and host_call.is_function else None
+        self._rung = frozenset(ring + RING_SIZE for ring in image.rings)
+        """Sites at which the core stops when the program comes to them: it has rung the bell."""
+        if image.bell is not None:
+            self._core.hear_bell(image.bell, image.rings)
         self._core.fix_breakpoints(
-            [*image.sites, *self._entries, *self._traced, self._reset_handler]
+            [*image.sites.keys() - self._rung, *self._entries, *self._traced, self._reset_handler]
         )
         self._untraced = self._traced
         self._spared: set[int] = set()
@@ -668,8 +673,9 @@ class Board:
         elif site is not None:
             self._leave_wfi()
         else:
-            if "watch" in self._step_over().reply:
-                self._core.let_systick_be_written()
+            stop = self._step_over()
+            if stop.watched is not None:
+                self._core.let_be_written(stop.watched)
             self._here = self._core.registers()
         self._note_step(here.exception)
         return self._here
@@ -682,7 +688,7 @@ class Board:
             self._close_calls()
         elif here.pc in self.image.sites and self.image.sites[here.pc] == "bkpt":
             self._at = _At.RUNNING
-        elif here.exception != exception or self._core.has_breakpoint(here.pc):
+        elif here.exception != exception or self._stops_at(here.pc):
             self._observe()
 
     def execute(self, count: int) -> int:
@@ -992,6 +998,10 @@ class Board:
         """
         while True:
             if self._key() in self._unexecuted and not self._injected:
+                if self._here.pc in self.image.rings:
+                    self._unexecuted.discard(self._key())
+                    self._set_pc(self._here.pc + RING_SIZE)
+                    return
                 if self._core.has_breakpoint(self._here.pc):
                     self._pass_breakpoint()
                 self._unexecuted.discard(self._key())
@@ -1000,9 +1010,15 @@ class Board:
             if self._key() not in self._unexecuted:
                 return
 
+    def _stops_at(self, address: int) -> bool:
+        return self._core.has_breakpoint(address) or address in self._rung
+
     def _go_once(self) -> None:
         self._at = _At.RUNNING
         self._moves += 1
+        if self._here.pc in self._rung and not self._core.has_breakpoint(self._here.pc):
+            # The bell is behind it. If an interrupt comes now, its handler returns to here.
+            self._core.breakpoint(self._here.pc)
         while True:
             stop, self._here = self._core.go()
             if stop.why is Why.GONE:
@@ -1016,7 +1032,7 @@ class Board:
             self._count_stop()
             if (area := self._guarded.get(stop.watched)) is not None:
                 self._end(Ending.TRESPASS, area.name)
-            self._core.let_systick_be_written()
+            self._core.let_be_written(stop.watched)
 
     def _count_stop(self) -> None:
         self._stops += 1
@@ -1030,7 +1046,9 @@ class Board:
         """
         lowest = self._here.pc
         if self._after_hidden_wfi(lowest):
-            self._end(Ending.HIDDEN_SLEEP, f"in a WFI before 0x{lowest:08x}, which is not in flash")
+            known = lowest - RING_SIZE in self._rung
+            why = "whose bell was not rung" if known else "which is not in flash"
+            self._end(Ending.HIDDEN_SLEEP, f"in a WFI before 0x{lowest:08x}, {why}")
         for _ in range(200):
             pc = self._core.registers().pc
             lowest = min(lowest, pc)
@@ -1044,7 +1062,7 @@ class Board:
 
     def _after_hidden_wfi(self, pc: int) -> bool:
         if self._halfword(pc - 2) == WFI_NARROW:
-            return pc - 2 not in self.image.sites
+            return pc - 2 not in self.image.sites or pc - 2 in self._rung
         wide = (self._halfword(pc - 4), self._halfword(pc - 2)) == WFI_WIDE
         return wide and pc - 4 not in self.image.sites
 

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from wakebench.display import DARK, Display, Picture
 from wakebench.errors import BenchError, Suspected
+from wakebench.image import RING_SIZE
 from wakebench.machine import Machine
 from wakebench.pin_names import Pin
 from wakebench.pins import Edge, Pins
@@ -110,6 +111,8 @@ class Core:
         self._recorder = Recorder(self._probe, machine.record)
         self._display = Display(self._probe, machine.screen)
         self._probe.add_write_watch(SYST_CSR)
+        self._bell: int | None = None
+        self._rings: frozenset[int] = frozenset()
         self.tick_on = False
         self.ran_out = False
 
@@ -167,10 +170,21 @@ class Core:
         self._probe.patch(0, flash)
         self._probe.remove_breakpoint(*sorted(self._fixed_breakpoints | {*self._own_breakpoints}))
         self._probe.remove_write_watch(SYST_CSR)
+        if self._bell is not None:
+            self._probe.remove_write_watch(self._bell)
         self._probe.flush()
         if self._qtest.read_block(0, len(flash)) != flash:
             raise BenchError("the board's flash does not hold what was written there")
         return self._machine
+
+    def hear_bell(self, bell: int, rings: frozenset[int]) -> None:
+        """Stop behind each of the instructions `rings` when it writes to the word at `bell`; it is
+        not written. QEMU throws its translated code away at a breakpoint, and not at this."""
+        self._bell, self._rings = bell, rings
+        self._probe.add_write_watch(bell)
+
+    def _is_rung(self, stop: Stop, at: int) -> bool:
+        return stop.watched is not None and stop.watched == self._bell and at in self._rings
 
     @contextmanager
     def guarding(self, areas: Sequence[Area]) -> Iterator[None]:
@@ -320,19 +334,40 @@ class Core:
         self._do(remove)
 
     def step(self) -> Stop:
-        """Execute one instruction, interrupts held back."""
+        """Execute one instruction, interrupts held back; but for a write to SYST_CSR or to what is
+        guarded, before which it stops."""
         self._journal.append(self._step_again)
-        return self._probe.step()
+        return self._step()
 
     def _step_again(self) -> None:
-        self._probe.step()
+        self._step()
+
+    def _step(self) -> Stop:
+        stop = self._probe.step()
+        if stop.watched is None or stop.watched != self._bell:
+            return stop
+        at = self._probe.registers().pc
+        if at in self._rings:
+            self._probe.set_register(PC, at + RING_SIZE)
+            return Stop(Why.BREAK, "")
+        self._probe.remove_write_watch(self._bell)
+        stop = self._probe.step()
+        self._probe.add_write_watch(self._bell)
+        return stop
 
     def has_breakpoint(self, address: int) -> bool:
         """Whether there is one of the bench's own breakpoints at `address`."""
         return address in self._fixed_breakpoints or address in self._own_breakpoints
 
-    def let_systick_be_written(self) -> None:
-        """Carry out the write to SYST_CSR that the core stopped before, and keep the timer off.
+    def let_be_written(self, watched: int) -> None:
+        """Carry out the write that the core stopped before."""
+        if watched == self._bell:
+            self.step()
+        else:
+            self._let_systick_be_written()
+
+    def _let_systick_be_written(self) -> None:
+        """Keep the timer off.
 
         The bench owns time: the program's SysTick is "on" in `tick_on` only, and its interrupts
         come from `tick`.
@@ -377,11 +412,17 @@ class Core:
             self._recorder.pause()
             stop = self._convict()
         registers = self._registers_after(stop)
+        stopped_at = registers.pc
+        rung = self._is_rung(stop, stopped_at)
+        if rung:
+            stop, registers = Stop(Why.BREAK, ""), registers.at(stopped_at + RING_SIZE)
         if stop.why in (Why.BREAK, Why.FULL):
             self._recorder.stopped(registers)
             if self._recorder.is_full():
                 stop = Stop(Why.FULL, stop.reply)
-        self._journal.append(_Go(stop.why, registers.pc))
+        self._journal.append(_Go(stop.why, stopped_at))
+        if rung:
+            self.set_pc(registers.pc)
         self.ran_out = stop.why is Why.WATCHDOG
         return stop, registers
 

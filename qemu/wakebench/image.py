@@ -30,6 +30,8 @@ FLASH_SIZE = 256 * 1024
 WFI_NARROW = 0xBF30
 WFI_WIDE = (0xF3AF, 0x8003)
 BKPT_SEMIHOSTING = 0xBEAB
+RING_SIZE = 2
+"""Bytes of an instruction that rings the bell, and of the one that it stands before."""
 CPSID_I = 0xB672
 SP = 13
 WIDE = 0xE800
@@ -237,6 +239,20 @@ class Image:
                 found[address] = "bkpt"
         return found
 
+    @property
+    def bell(self) -> int | None:
+        """Address of the word that the program writes to just before some of them (bell.h)."""
+        return self._values.get("bench_bell")
+
+    @cached_property
+    def rings(self) -> frozenset[int]:
+        """Addresses of the instructions that do so: `str rN, [rN]`, which no compiler makes by
+        itself, and a site behind it."""
+        if self.bell is None:
+            return frozenset()
+        stores = {a for a, first, _ in self._instructions() if _stores_own_address(first)}
+        return frozenset(stores & {site - RING_SIZE for site in self.instruction_sites})
+
     @cached_property
     def acts(self) -> tuple[int, ...]:
         """Addresses of the instructions that a handler can notice: those that write to memory (by
@@ -328,6 +344,11 @@ class Image:
         rows = self._rows(address)
         at = bisect_right(rows, address, key=lambda row: row[0])
         return rows[at - 1][1] if at else None
+
+
+def _stores_own_address(first: int) -> bool:
+    """`str rN, [rN]` (ARM DDI 0403, A7.7.161, T1)."""
+    return first & 0xFFC0 == 0x6000 and first & 7 == first >> 3 & 7
 
 
 def _acts(first: int) -> bool:
