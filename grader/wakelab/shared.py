@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from wakebench.footprint import TraceError
-from wakebench.sharing import Race, SharedObject, Use, racy
+from wakebench.sharing import Race, SharedObject, Use
 from wakelab.checking import Finding
 from wakelab.report import Place, Verdict
 from wakelab.subject import Subject
@@ -26,7 +26,7 @@ def unprotected(subject: Subject, level: str) -> list[SharedObject]:
     """What both touch and nothing protects, at `level`; nothing where the program could not be
     watched. Raises SweepError where the lab's window is not there."""
     try:
-        return racy(subject.image(level), subject.exploration(level))
+        return subject.racy(level)
     except TraceError:
         return []
 

@@ -15,6 +15,7 @@ from wakebench.footprint import Exploration
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu, Wiring
 from wakebench.seconds import Helper, Made, Second, make_some
+from wakebench.sharing import SharedObject, racy
 from wakebench.sweep import SweepError
 from wakebench.trace import Event, Trace, story
 from wakelab.build import MAIN_LEVEL, BuildResult, merged
@@ -68,6 +69,7 @@ class Subject:
         self._counting = counting
         self._images: dict[str, Image] = {}
         self._explorations: dict[str, tuple[Exploration, Trace]] = {}
+        self._racy: dict[str, list[SharedObject]] = {}
         self._board: Board | None = None
         self._level = ""
         self._latest: Board | None = None
@@ -232,6 +234,14 @@ class Subject:
         explored, trace = known
         self._traces.append(trace)
         return explored
+
+    def racy(self, level: str, seen: Exploration | None = None) -> list[SharedObject]:
+        """What the interrupt and the task share at `level`, and nothing protects; looked up once.
+        `seen`: what is known of the exploration while it goes on."""
+        seen = seen or self.exploration(level)
+        if level not in self._racy:
+            self._racy[level] = racy(self.image(level), seen)
+        return self._racy[level]
 
     def _window_start(self, level: str) -> int:
         window = self.lab.sweep.window if self.lab.sweep else ""

@@ -159,13 +159,14 @@ class Search:
         self._learn(seen)
 
     def _search_meanwhile(self, seen: Exploration) -> None:
-        """Try the pairs before the exploration's second presses, so that its helper makes more of
-        those."""
+        """Try the pairs before the exploration's second presses, and look up what is shared, so
+        that its helper makes more of those."""
         try:
             self._learn(seen)
             singles = self.placements()
             if not self._first_asleep and all(each.outcome is Outcome.OK for each in singles):
                 self._try_pairs(bool(seen.gaps), None)
+                self._subject.racy(self._level, seen)
         except Exception as trouble:  # nothing of the exploration's
             self._trouble = trouble
 
