@@ -1,6 +1,7 @@
 """How results are made of what checks do."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,23 @@ def test_the_subject_is_made_when_all_else_is_ready(tmp_path: Path) -> None:
 
     assert len(run_checks(tmp_path, make, ())) == 3
     assert made == [True]
+
+
+def test_no_folder_above_the_checks_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pytest would list each, from the root of the file system on; a home has thousands."""
+    (tmp_path / "check_traces.py").write_text(CHECKS)
+    read: list[Path] = []
+    scandir = os.scandir
+
+    def noted(path: Any = ".") -> Any:
+        read.append(Path(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    assert len(run_checks(tmp_path, FakeSubject, ())) == 3  # type: ignore[arg-type]
+    assert set(read) == {tmp_path}
 
 
 LEVELS = """

@@ -13,12 +13,13 @@ from firmwares import qemus
 from lab08 import MUTANTS, POLL, Changes, build
 
 from wakebench import explore as explore_module
+from wakebench import recording
 from wakebench.agreement import Comparison, failed
 from wakebench.answers import Answers
 from wakebench.board import Board, Points
 from wakebench.core import SRAM, SRAM_PAINT
 from wakebench.decode import Access, Decoder, Does, Masks
-from wakebench.explore import explore
+from wakebench.explore import _Explorer, explore
 from wakebench.footprint import (
     Exploration,
     Footprint,
@@ -26,6 +27,7 @@ from wakebench.footprint import (
     masked_device_places,
 )
 from wakebench.image import Image
+from wakebench.line import wire_of
 from wakebench.machine import Machine, Qemu, find_qemu
 from wakebench.probe import Registers
 from wakebench.seconds import Made, Second
@@ -447,6 +449,50 @@ def test_a_state_counts_once_whatever_is_in_the_holes_of_its_frames(
     assert counts[0] < counts[1]
     assert seen[0].runs == seen[1].runs and set(seen[0].failing) <= set(seen[1].failing)
     assert bool(seen[0].failing) == bool(seen[1].failing)
+
+
+@pytest.mark.parametrize("name", ["reference", *WRONG])
+def test_what_is_recorded_in_parts_is_what_the_whole_would_show(
+    tmp_path: Path, one_qemu: Qemu, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """And it is much less."""
+    image = build(tmp_path / name, "Og", WRONG[name][1] if name in WRONG else {})
+    recorded, parse = [0], recording._parse
+
+    def counted(text: bytes) -> list[Registers]:
+        lines = parse(text)
+        recorded[-1] += len(lines)
+        return lines
+
+    monkeypatch.setattr(recording, "_parse", counted)
+    with Machine(image.path, one_qemu) as machine:
+        board = Board(machine, image, Points({"poll": POLL}))
+        in_parts = explore(board, window_start(image), BUTTON, LINE)
+        recorded.append(0)
+        monkeypatch.setattr(_Explorer, "_parts", lambda *_: iter(()))
+        assert explore(board, window_start(image), BUTTON, LINE) == in_parts
+    assert recorded[0] < 0.7 * recorded[1]
+
+
+@pytest.mark.parametrize("ahead", [True, False], ids=["counted-ahead", "counted-on-the-way"])
+@pytest.mark.parametrize("board", ["Og"], indirect=True)
+def test_where_a_press_comes_first(board: Board, ahead: bool) -> None:
+    """At each place of the window the core stands where it stood on the way there, step by step."""
+    start = window_start(board.image)
+    places = explore(board, start, BUTTON, presses=1).window.unmasked()
+    answers = Answers(board, start, wire_of(BUTTON), LINE)
+    answers.begin()
+    expected = {}
+    for place, _ in places:
+        while board.pc != place.pc:
+            board.step_instruction()
+        expected[place] = board.registers
+        board.step_instruction()
+    if ahead:
+        answers.look_ahead([place.pc for place, _ in places])
+    for place in (each for each, _ in [*places[::7], *places[::13], places[0]]):
+        answers.go_to(place)
+        assert board.registers == expected[place]
 
 
 def test_the_same_exploration_on_every_qemu(tmp_path: Path) -> None:
