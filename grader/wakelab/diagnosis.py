@@ -201,9 +201,9 @@ _ENDINGS: dict[Ending, tuple[Verdict, Mistake, str, str]] = {
     Ending.HIDDEN_SLEEP: (
         Verdict.FORBIDDEN,
         Mistake.CODE_IN_RAM,
-        "The core sleeps at an instruction that the program has written into RAM itself, or has come"
-        " to past the bell (lab/board/bell.h). What happens there cannot be watched, so nothing that"
-        " comes after it counts.",
+        "The core sleeps at an instruction that the program has written into RAM itself, or has"
+        " come to past the bell (lab/board/bell.h). What happens there cannot be watched, so"
+        " nothing that comes after it counts.",
         "Sleep with sleep_until_pending(), or leave it to the executor.",
     ),
     Ending.FLOOD: (

@@ -17,7 +17,8 @@
  * pending, and the core would sleep on the work just delivered. PRIMASK does not keep a pending interrupt
  * from ending the sleep (ARM B1.5.19); BASEPRI does, so do not mask with that one.
  *
- * DSB: what was stored before (an acknowledge, an enable) reaches the hardware before the core stops. */
+ * DSB: what was stored before (an acknowledge, an enable) reaches the hardware before the core stops.
+ * RING: for the bench, see bell.h. */
 static inline void sleep_until_pending(void)
 {
     __asm__ volatile("dsb\n\t" RING "wfi" ::BELL : "memory");

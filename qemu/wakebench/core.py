@@ -367,7 +367,7 @@ class Core:
             self._let_systick_be_written()
 
     def _let_systick_be_written(self) -> None:
-        """Keep the timer off.
+        """Carry out a write to SYST_CSR, and keep the timer off.
 
         The bench owns time: the program's SysTick is "on" in `tick_on` only, and its interrupts
         come from `tick`.
