@@ -999,6 +999,7 @@ class Board:
         while True:
             if self._key() in self._unexecuted and not self._injected:
                 if self._here.pc in self.image.rings:
+                    # Stepped over, the core would stand at the site, and the bell be behind it.
                     self._unexecuted.discard(self._key())
                     self._set_pc(self._here.pc + RING_SIZE)
                     return
@@ -1011,6 +1012,7 @@ class Board:
                 return
 
     def _stops_at(self, address: int) -> bool:
+        """Whether the core does, when it comes there by itself."""
         return self._core.has_breakpoint(address) or address in self._rung
 
     def _go_once(self) -> None:
