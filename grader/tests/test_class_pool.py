@@ -1,6 +1,7 @@
 """Grading processes that die, hang or talk nonsense cost their submission, and leave nothing."""
 
 import hashlib
+import io
 import os
 import signal
 import subprocess
@@ -9,20 +10,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 import pytest
+from rich.console import Console
 
 from wakelab.classes.grading import Assignment, ClassGrading, Graded
 from wakelab.classes.intake import Entry
 from wakelab.classes.job import Job, Outcome, pack_job, pack_outcome, unpack_job, unpack_outcome
 from wakelab.classes.pool import LocalPool
 from wakelab.classes.process import GradingProcess
+from wakelab.classes.screen import Screen
 from wakelab.classes.store import Cache, Results
 from wakelab.errors import UserError
+from wakelab.interrupts import PutOff
+from wakelab.labs import checkout_root, load_lab
 from wakelab.points import NO_CHANGES, PointsPlan
 from wakelab.report import CheckResult, Report, Verdict, make_report
 from wakelab.submission import Problem, SourceFile, Submission
 
+LAB = load_lab(checkout_root(), "08")
 PATIENCE_S = 20.0
 
 # A worker without a bench: what it does is what main.c says.
@@ -279,7 +286,8 @@ def report(verdict: Verdict = Verdict.PASS) -> Report:
 
 def grading(folder: Path, notes: Notes) -> ClassGrading:
     wanted = Assignment("08", (), NO_CHANGES, "f")
-    return ClassGrading(wanted, Cache(folder / "cache"), Results(folder / "out"), notes)
+    cache, results = Cache(folder / "cache"), Results(folder / "out")
+    return ClassGrading(wanted, cache, results, notes, PutOff())
 
 
 def test_a_submission_that_lost_its_process_is_graded_again_alone(tmp_path: Path) -> None:
@@ -341,10 +349,69 @@ def test_each_result_is_on_disk_before_it_is_told_of(tmp_path: Path) -> None:
     results = Results(tmp_path / "out")
     wanted = Assignment("08", (), NO_CHANGES, "f")
     pool = Scripted(Outcome(report()), Outcome(report()))
-    ClassGrading(wanted, Cache(tmp_path / "cache"), results, tell).grade(
+    ClassGrading(wanted, Cache(tmp_path / "cache"), results, tell, PutOff()).grade(
         [entry("a"), entry("b")], pool
     )
     assert there == [True, True]
+
+
+KEEPING_AND_TELLING = (
+    *("wakelab.classes.grading", "wakelab.classes.screen", "wakelab.classes.store", "contextlib"),
+    *("wakelab.interrupts", "rich.console", "rich.live", "rich.progress"),
+)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_ctrl_c_at_any_moment_leaves_whole_results_and_says_how_many(
+    terminal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each return of a function, by which what it has begun is known to nobody yet."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # no power cut is played here
+    steps, told = 0, set()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        while (said := _interrupted_at(steps, tmp_path / str(steps), terminal)) is not None:
+            kept = len(list((tmp_path / f"{steps}/out/results").iterdir()))
+            assert f"interrupted: {kept} of 1 are graded and kept" in said, (steps, said)
+            told.add(kept)
+            steps += 1
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert steps > 100 and told == {0, 1}
+
+
+def _interrupted_at(step: int, folder: Path, terminal: bool) -> str | None:
+    """What a class of one prints when Ctrl-C comes at that step; None where it ended before it."""
+    file = io.StringIO()
+    console = Console(file=file, width=80, force_terminal=terminal, highlight=False)
+    screen = Screen(console, LAB, 1)
+    left = step
+
+    def count(frame: FrameType, event: str, _: object) -> Callable[..., object] | None:
+        nonlocal left
+        frame.f_trace_lines = False
+        left -= event == "return" and frame.f_globals["__name__"] in KEEPING_AND_TELLING
+        if left == -1:
+            sys.settrace(None)
+            signal.raise_signal(signal.SIGINT)
+        return count
+
+    with Results(folder / "out") as results:
+        wanted = Assignment("08", (), NO_CHANGES, "f")
+        cache, one = Cache(folder / "cache"), [entry("a")]
+        try:
+            with PutOff() as interrupts:
+                grading = ClassGrading(wanted, cache, results, screen.result, interrupts)
+                sys.settrace(count)
+                try:
+                    with screen.progress(1):
+                        grading.grade(one, Scripted(Outcome(report())))
+                finally:
+                    sys.settrace(None)
+        except KeyboardInterrupt:
+            screen.interrupted()
+            return file.getvalue()
+    return None
 
 
 def test_packing_an_outcome_makes_one_line() -> None:

@@ -13,7 +13,7 @@ import pytest
 from test_stages import until
 
 from wakelab import __version__
-from wakelab.interrupts import heard, quiet_until_heard, uninterrupted
+from wakelab.interrupts import PutOff, heard, quiet_until_heard, uninterrupted
 
 HOLDS = """
 import importlib, os, sys
@@ -96,6 +96,62 @@ def test_uninterrupted_puts_it_off(default_action: None) -> None:
             steps.append("all of it")
         steps.append("not this")
     assert steps == ["all of it"]
+
+
+@pytest.fixture
+def raising() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def _interrupting(*items: int) -> Iterator[int]:
+    """The last one does not come."""
+    yield from items
+    signal.raise_signal(signal.SIGINT)
+    yield 0
+
+
+def test_what_waits_is_interrupted_and_what_is_done_with_an_item_is_not(raising: None) -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt), PutOff() as interrupts:
+        for item in interrupts.between(iter([1, 2])):
+            signal.raise_signal(signal.SIGINT)
+            steps.append(item)
+    assert steps == [1]
+    with pytest.raises(KeyboardInterrupt), PutOff() as interrupts:
+        for item in interrupts.between(_interrupting(3, 4)):
+            steps.append(item)
+    assert steps == [1, 3, 4]
+
+
+def test_what_is_put_off_is_raised_at_the_end_and_only_once(raising: None) -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt):
+        with PutOff():
+            signal.raise_signal(signal.SIGINT)
+            steps.append("all of it")
+        steps.append("not this")
+    with PutOff() as interrupts:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.take()
+        signal.raise_signal(signal.SIGINT)
+        for item in interrupts.between(["put away"]):
+            steps.append(item)
+    assert steps == ["all of it", "put away"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_is_ignored_is_not_put_off() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with PutOff() as interrupts:
+            signal.raise_signal(signal.SIGINT)
+            assert list(interrupts.between("ab")) == ["a", "b"]
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 UNRAISABLE = """

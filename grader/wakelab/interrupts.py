@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Self, TypeVar
+
+Item = TypeVar("Item")
 
 
 def quiet_until_heard() -> None:
@@ -43,6 +46,54 @@ def _end_if_interrupted(
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.raise_signal(signal.SIGINT)
     otherwise(what)
+
+
+class PutOff:
+    """Within, Ctrl-C raises KeyboardInterrupt where something is waited for, and nowhere else: what
+    keeps a result and tells of it is not cut in two. (rich, interrupted at a wrong moment of a
+    print, would keep all that it prints later for itself.)
+
+    For the main thread. It is raised once, at the end of the `with` if not before: who presses
+    Ctrl-C twice must not break what puts everything away. What is ignored stays so.
+    """
+
+    def __init__(self) -> None:
+        self._noted = self._waiting = self._raised = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.getsignal(signal.SIGINT)
+        if callable(self._before):
+            signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+        self.take()
+
+    def _note(self, *_: object) -> None:
+        self._noted = True
+        if self._waiting:
+            self.take()
+
+    def take(self) -> None:
+        """Raise what has been put off."""
+        if self._noted and not self._raised:
+            self._raised = True
+            raise KeyboardInterrupt
+
+    def between(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items. It may be interrupted while one is waited for, not while one is in use."""
+        waited = iter(items)
+        while True:
+            try:
+                self._waiting = True
+                self.take()
+                item = next(waited)
+            except StopIteration:
+                return
+            finally:
+                self._waiting = False
+            yield item
 
 
 @contextmanager

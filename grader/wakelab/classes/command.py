@@ -25,6 +25,7 @@ from wakelab.classes.summary import summarise, to_csv
 from wakelab.confinement import Confinement
 from wakelab.errors import UserError
 from wakelab.grade import plan_of
+from wakelab.interrupts import PutOff
 from wakelab.labs import all_labs, load_lab
 from wakelab.points import NO_CHANGES, PointsPlan
 from wakelab.report import Verdict
@@ -80,16 +81,18 @@ def grade_class(root: Path, wish: Wish, console: Console) -> int:
             wish.confinement.trusting,
         )
         cache = Cache(wish.cache or root / ".cache" / "reports")
-        grading = ClassGrading(assignment, cache, results, screen.result)
-        try:
-            graded = _grade(grading, intake, screen, wish, assignment)
-        except KeyboardInterrupt:
-            screen.interrupted()
-            return INTERRUPTED
-        summary = summarise(graded)
-        results.write("summary.csv", to_csv(graded))
-        page = to_page(lab, intake.platform, intake.named, graded, summary)
-        results.write("index.html", page)
+        with PutOff() as interrupts:
+            grading = ClassGrading(assignment, cache, results, screen.result, interrupts)
+            try:
+                graded = _grade(grading, intake, screen, wish, assignment)
+                summary = summarise(graded)
+                results.write("summary.csv", to_csv(graded))
+                page = to_page(lab, intake.platform, intake.named, graded, summary)
+                results.write("index.html", page)
+                interrupts.take()
+            except KeyboardInterrupt:
+                screen.interrupted()
+                return INTERRUPTED
     screen.end(intake, graded, summary, folder, grading.uncached)
     return TO_LOOK_AT if intake.named or any(_is_lost(each) for each in graded) else DONE
 

@@ -12,6 +12,7 @@ from wakelab.classes.job import Job, Outcome
 from wakelab.classes.pool import Pool
 from wakelab.classes.store import Cache, Results
 from wakelab.errors import UserError
+from wakelab.interrupts import PutOff
 from wakelab.points import PointsPlan
 from wakelab.report import Report, Verdict
 
@@ -60,20 +61,26 @@ class ClassGrading:
     """Grades entries. `uncached` says, after it, why reports could not be kept for next time."""
 
     def __init__(
-        self, assignment: Assignment, cache: Cache, results: Results, tell: Callable[[Graded], None]
+        self,
+        assignment: Assignment,
+        cache: Cache,
+        results: Results,
+        tell: Callable[[Graded], None],
+        interrupts: PutOff,
     ) -> None:
-        """`tell` hears of each result as soon as it is on disk."""
+        """`tell` hears of each result as soon as it is on disk. Interrupted between two of them."""
         self._assignment = assignment
         self._cache = cache
         self._results = results
         self._tell = tell
+        self._interrupts = interrupts
         self.uncached = ""
 
     def known(self, entries: Sequence[Entry]) -> tuple[list[Graded], list[Entry]]:
         """What the cache has, and which entries are to be graded."""
         found: list[Graded] = []
         rest: list[Entry] = []
-        for entry in entries:
+        for entry in self._interrupts.between(entries):
             report = self._cache.get(self._key(entry))
             if report is None:
                 rest.append(entry)
@@ -87,14 +94,15 @@ class ClassGrading:
         groups = list(self._groups(entries))
         graded: list[Graded] = []
         failed: list[_Group] = []
-        for number, outcome in pool.grade([group.job for group in groups]):
+        outcomes = pool.grade([group.job for group in groups])
+        for number, outcome in self._interrupts.between(outcomes):
             group = groups[number]
             if _is_sound(outcome):
                 graded += self._done(group, outcome)
             else:
                 failed.append(group)
         for group in failed:
-            for _, outcome in pool.grade([group.job]):
+            for _, outcome in self._interrupts.between(pool.grade([group.job])):
                 graded += self._done(group, outcome)
         return graded
 
