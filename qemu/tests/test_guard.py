@@ -6,11 +6,11 @@ import pytest
 from firmwares import Bench
 
 from wakebench.board import Board, Ended, Ending
-from wakebench.probe import Area
+from wakebench.probe import Area, Touch
 
 RAM = Area("memory", 0x2000_8000, 0x8000)
 TIMERS = Area("the timers", 0x4003_0000, 0x4000)
-PRIORITIES = Area("priorities", 0xE000_E400, 0xF0, read_only=True)
+PRIORITIES = Area("priorities", 0xE000_E400, 0xF0, Touch.READS)
 AREAS = (RAM, TIMERS, PRIORITIES)
 
 

@@ -8,6 +8,7 @@ import pytest
 from firmwares import Build
 
 from wakebench import probe
+from wakebench.core import SYST_CSR, SYSTICK
 from wakebench.errors import BenchError
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu
@@ -15,7 +16,6 @@ from wakebench.probe import LR, PC, SP, ConnectionLost, Probe, Why
 from wakebench.qtest import Qtest
 
 SRAM = 0x2000_0000
-SYST_CSR = 0xE000_E010
 GPIOF_IM = 0x4002_5410
 PATIENCE_S = 20.0
 
@@ -110,13 +110,13 @@ def test_watch_of_a_device_stops_before_the_write(build: Build, qemu: Qemu) -> N
     image = build("ticker")
     with Machine(image.path, qemu) as machine:
         desk = Desk(machine, image)
-        desk.probe.add_write_watch(SYST_CSR)
+        desk.probe.add_watch(SYSTICK)
         stop = desk.probe.run(PATIENCE_S)
         assert stop is not None
         assert stop.why is Why.BREAK
         assert "watch" in stop.reply
         assert desk.qtest.read_word(SYST_CSR) == 4, "as after reset"
-        desk.probe.remove_write_watch(SYST_CSR)
+        desk.probe.remove_watch(SYSTICK)
         desk.probe.step()
         assert desk.qtest.read_word(SYST_CSR) & 7 == 7
 

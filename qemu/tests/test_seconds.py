@@ -18,6 +18,7 @@ from wakebench.explore import explore
 from wakebench.footprint import Exploration, TraceError
 from wakebench.image import Image
 from wakebench.machine import Machine, Qemu
+from wakebench.marks import Arrival
 from wakebench.probe import NO_REGISTERS, ConnectionLost
 from wakebench.seconds import Made, Second, make_all, make_some
 from wakebench.sweep import Moment, Place
@@ -147,7 +148,7 @@ class Broken(Answers):
 
 
 PLACE = Place(0x400, Moment.BOUNDARY, 1)
-SECOND = Second((PLACE, PLACE), NO_REGISTERS, False)
+SECOND = Second((PLACE, PLACE), (), Arrival(NO_REGISTERS), False)
 
 
 def made(at: str, ending: Ending, detail: str = "") -> Made:

@@ -11,8 +11,8 @@ from wakebench.board import Board, Ended, Ending, Unmet
 from wakebench.core import SRAM_PAINT
 from wakebench.footprint import TraceError
 from wakebench.line import Wire, line_of
+from wakebench.marks import Arrival, Mark, Way
 from wakebench.pins import Edge
-from wakebench.probe import Registers
 from wakebench.sweep import Moment, Place
 from wakebench.trace import Kind
 
@@ -29,6 +29,10 @@ def let_handler_run(board: Board) -> None:
     board.enter_handler()
     while board.registers.exception:
         board.wait_address(back)
+
+
+class Missed(Exception):
+    """A way has not led where it should: what it was for is to be done without it."""
 
 
 class Answers:
@@ -68,12 +72,33 @@ class Answers:
         self._early = self._swallowed = 0
         self._down = self._right = False
 
-    def go_to(self, place: Place) -> None:
+    def is_landmark(self, mark: Mark) -> bool:
+        """Whether a run comes from the reset to this mark in the window, and to nothing before that
+        touches the same: then ways to places of the first press may begin with it."""
+        self._reset()
+        with suppress(Ended):
+            return self._board.wait_touched(mark.area, self._start) and self._is_at(mark)
+        return False
+
+    def _follow(self, way: Way) -> bool:
+        """Does it lead there? The program has been seen to go it."""
+        with suppress(Ended):
+            return all(self._board.wait_touched(mark.area) and self._is_at(mark) for mark in way)
+        return False
+
+    def _is_at(self, mark: Mark) -> bool:
+        return self._board.registers == mark.here
+
+    def go_to(self, place: Place, way: Way = ()) -> None:
         """Reset, and run to the place of the first press, which is counted from the window's start;
-        the first sleep comes after that. Raises Ended, Unmet."""
+        the first sleep comes after that. `way`: to there, if one is known. Raises Ended, Unmet."""
         if place.moment is Moment.ASLEEP and self._sleeps_as_at_first():
             return
         self._reset()
+        if way:
+            if self._follow(way):
+                return
+            self._reset()  # a breakpoint will do
         if self._is_at_sleep(place):
             if place.moment is Moment.ASLEEP and self._first_sleep is None:
                 self._first_sleep = self._state()
@@ -102,21 +127,26 @@ class Answers:
             count[at] += 1
         return count
 
-    def go_on_to(self, place: Place, here: Registers) -> None:
-        """From the first press to the place of the second, where the core's registers are `here`.
-        Raises TraceError where the program does not come there."""
-        board = self._board
+    def go_on_to(self, place: Place, arrival: Arrival) -> None:
+        """From the first press to the place of the second. Raises Missed where the way does not
+        lead there, and TraceError where the program does not come there."""
+        board, left = self._board, arrival.nth
         if self._is_at_sleep(place):
             return
-        if board.pc == place.pc and place.nth == 1 and not here.exception:
+        if arrival.way:
+            if not self._follow(arrival.way):
+                raise Missed
+            return
+        if board.pc == place.pc and not arrival.here.exception and board.would_wake():
             let_handler_run(board)  # where it comes back to, nothing has been executed yet
-            if board.registers == here:
+            left -= board.registers == arrival.here
+        for _ in range(arrival.stops):
+            if not left:
                 return
-        for _ in range(place.nth + 1):
             board.wait_address(place.pc, awake=True)
-            if board.registers == here:
-                return
-        raise TraceError("the program does not come there again as it did")
+            left -= board.registers == arrival.here
+        if left:
+            raise TraceError("the program does not come there again as it did")
 
     def _sleeps_as_at_first(self) -> bool:
         """After a run that was right: the button comes up, and the program sleeps as it did before

@@ -225,6 +225,8 @@ class Board:
         self._moves = 0
         self._unexecuted: set[tuple[int, int, int]] = set()
         self._injected = False
+        self._awaited: int | None = None
+        self._touched = False
         self._active: list[_Active] = []
         self._open: list[_Open] = []
         self._woken: dict[int, tuple[str, str]] = {}
@@ -497,11 +499,31 @@ class Board:
                 self._core.remove_breakpoint(*addresses)
         return self._here.pc
 
+    def wait_touched(self, area: Area, past: int | None = None) -> bool:
+        """Run until the core is about to execute an instruction that touches the area, or sleeps:
+        whether one does. A breakpoint costs more: after a stop at one QEMU translates all that it
+        executes anew. `past`: an address to which the core has to come before, or it is no use.
+        """
+        self._awaited, self._touched = area.start, False
+        try:
+            with self._core.awaiting(area):
+                if past is not None:
+                    self.wait_address(past, awake=True)
+                    if self._touched:
+                        return False
+                self._run_until(lambda: False, "", str, awake=True)
+        except Unmet:
+            return False
+        finally:
+            self._awaited, touched = None, self._touched
+            self._touched = False
+        return touched
+
     def _run_until(
         self, done: Callable[[], bool], what: str, seen: Callable[[], str], *, awake: bool = False
     ) -> None:
         latest = self.ms + self.limits.sleep_ms
-        while not done():
+        while not (self._touched or done()):
             if not self._at_sleep():
                 self._advance()
             elif self._core.tick_on and not awake and self.ms < latest:
@@ -1031,6 +1053,9 @@ class Board:
                 self._end(Ending.LOOP, "as many instructions as are recorded")
             if stop.watched is None:
                 return
+            if stop.watched == self._awaited:
+                self._touched = True
+                return
             self._count_stop()
             if (area := self._guarded.get(stop.watched)) is not None:
                 self._end(Ending.TRESPASS, area.name)
@@ -1084,10 +1109,10 @@ class Board:
         else:
             if self._core.has_breakpoint(here):
                 self._unexecuted.add(self._key())
-            if self._entering():
+            if not self._touched and self._entering():
                 self._enter_handler()
             point = self._traced.get(here) or self._woken.get(here)
-            if point:
+            if point and not self._touched:
                 self._enter_call(*point)
         self._count_stop()
 

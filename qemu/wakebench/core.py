@@ -27,7 +27,18 @@ from wakebench.image import RING_SIZE
 from wakebench.machine import Machine
 from wakebench.pin_names import Pin
 from wakebench.pins import Edge, Pins
-from wakebench.probe import NO_REGISTERS, PC, SP, Area, ConnectionLost, Probe, Registers, Stop, Why
+from wakebench.probe import (
+    NO_REGISTERS,
+    PC,
+    SP,
+    Area,
+    ConnectionLost,
+    Probe,
+    Registers,
+    Stop,
+    Touch,
+    Why,
+)
 from wakebench.qtest import Qtest
 from wakebench.recording import Recorder
 
@@ -69,10 +80,12 @@ WDT_LOAD, WDT_CTL, WDT_ICR, WDT_RIS = WDT, WDT + 0x8, WDT + 0xC, WDT + 0x10
 WDT_INTEN = 1
 RCC, RCC2 = 0x400F_E060, 0x400F_E070
 RCGC1, RCGC1_SSI0 = 0x400F_E104, 1 << 4
+RCGC2 = 0x400F_E108
 
 # ARMv7-M system control space (ARM DDI 0403, B3.2).
 WATCHDOG_TIMER = Area("the watchdog", WDT_LOAD, 0x1000)
 SYST_CSR = 0xE000_E010
+SYSTICK = Area("SysTick", SYST_CSR, 4, Touch.WRITES)
 ICSR, VTOR = 0xE000_ED04, 0xE000_ED08
 NMI = 2
 ICSR_PENDSTSET, ICSR_PENDSTCLR = 1 << 26, 1 << 25
@@ -110,8 +123,9 @@ class Core:
         """What the machine's count was when it was last taken down."""
         self._recorder = Recorder(self._probe, machine.record)
         self._display = Display(self._probe, machine.screen)
-        self._probe.add_write_watch(SYST_CSR)
-        self._bell: int | None = None
+        self._probe.add_watch(SYSTICK)
+        self._bell: Area | None = None
+        self._awaited: Area | None = None
         self._rings: frozenset[int] = frozenset()
         self.tick_on = False
         self.ran_out = False
@@ -169,9 +183,9 @@ class Core:
         self._reset()
         self._probe.patch(0, flash)
         self._probe.remove_breakpoint(*sorted(self._fixed_breakpoints | {*self._own_breakpoints}))
-        self._probe.remove_write_watch(SYST_CSR)
+        self._probe.remove_watch(SYSTICK)
         if self._bell is not None:
-            self._probe.remove_write_watch(self._bell)
+            self._probe.remove_watch(self._bell)
         self._probe.flush()
         if self._qtest.read_block(0, len(flash)) != flash:
             raise BenchError("the board's flash does not hold what was written there")
@@ -180,23 +194,26 @@ class Core:
     def hear_bell(self, bell: int, rings: frozenset[int]) -> None:
         """Stop behind each of the instructions `rings` when it writes to the word at `bell`; it is
         not written. QEMU throws its translated code away at a breakpoint, and not at this."""
-        self._bell, self._rings = bell, rings
-        self._probe.add_write_watch(bell)
+        self._bell, self._rings = Area("the bell", bell, 4, Touch.WRITES), rings
+        self._probe.add_watch(self._bell)
 
     def _is_rung(self, stop: Stop, at: int) -> bool:
-        return stop.watched is not None and stop.watched == self._bell and at in self._rings
+        return self._is_the_bell(stop.watched) and at in self._rings
+
+    def _is_the_bell(self, watched: int | None) -> bool:
+        return self._bell is not None and watched == self._bell.start
 
     @contextmanager
     def guarding(self, areas: Sequence[Area]) -> Iterator[None]:
         """Within, accesses to the areas stop the core."""
         for area in areas:
-            self._probe.add_guard(area)
+            self._probe.add_watch(area)
         try:
             yield
         finally:
             with suppress(ConnectionLost):  # QEMU has died, and nothing is guarded any more
                 for area in areas:
-                    self._probe.remove_guard(area)
+                    self._probe.remove_watch(area)
 
     def fix_breakpoints(self, addresses: Iterable[int]) -> None:
         """Set breakpoints that stay over resets."""
@@ -264,12 +281,16 @@ class Core:
         self.ran_out = False
         self._probe.remove_breakpoint(*sorted({*self._own_breakpoints} - self._fixed_breakpoints))
         self._own_breakpoints.clear()
+        if self._awaited is not None:
+            self._probe.remove_watch(self._awaited)
+            self._awaited = None
         if self._armed and self._line is not None:
             self._line.connect(self._line.usual)
             self._armed = False
         self._probe.monitor("system_reset")
-        # Of system control QEMU resets nothing; by this one it is told whether anybody draws.
+        # QEMU does not. What a program finds there must not be what a run before has left.
         self._qtest.write_word(RCGC1, 0)
+        self._qtest.write_word(RCGC2, 0)
         if self._machine.counts:
             self._take_count_down()
         self._qtest.fill(SRAM, SRAM_SIZE, SRAM_PAINT)
@@ -333,6 +354,25 @@ class Core:
 
         self._do(remove)
 
+    @contextmanager
+    def awaiting(self, area: Area) -> Iterator[None]:
+        """Within, what touches the area is stopped before it does; see also `Stop.watched`."""
+
+        def add() -> None:
+            self._probe.add_watch(area)
+            self._awaited = area
+
+        def remove() -> None:
+            if self._awaited is not None:
+                self._probe.remove_watch(area)
+                self._awaited = None
+
+        self._do(add)
+        try:
+            yield
+        finally:
+            self._do(remove)
+
     def step(self) -> Stop:
         """Execute one instruction, interrupts held back; but for a write to SYST_CSR or to what is
         guarded, before which it stops."""
@@ -344,15 +384,15 @@ class Core:
 
     def _step(self) -> Stop:
         stop = self._probe.step()
-        if stop.watched is None or stop.watched != self._bell:
+        if self._bell is None or not self._is_the_bell(stop.watched):
             return stop
         at = self._probe.registers().pc
         if at in self._rings:
             self._probe.set_register(PC, at + RING_SIZE)
             return Stop(Why.BREAK, "")
-        self._probe.remove_write_watch(self._bell)
+        self._probe.remove_watch(self._bell)
         stop = self._probe.step()
-        self._probe.add_write_watch(self._bell)
+        self._probe.add_watch(self._bell)
         return stop
 
     def has_breakpoint(self, address: int) -> bool:
@@ -361,7 +401,7 @@ class Core:
 
     def let_be_written(self, watched: int) -> None:
         """Carry out the write that the core stopped before."""
-        if watched == self._bell:
+        if self._is_the_bell(watched):
             self.step()
         else:
             self._let_systick_be_written()
@@ -375,14 +415,14 @@ class Core:
 
         def write() -> None:
             was_pending = self._qtest.read_word(ICSR) & ICSR_PENDSTSET
-            self._probe.remove_write_watch(SYST_CSR)
+            self._probe.remove_watch(SYSTICK)
             self._probe.step()
             control = self._qtest.read_word(SYST_CSR)
             wanted = SYST_ENABLE | SYST_TICKINT
             self.tick_on = control & wanted == wanted
             self._qtest.write_word(SYST_CSR, control & ~SYST_ENABLE)
             self._qtest.write_word(ICSR, was_pending or ICSR_PENDSTCLR)
-            self._probe.add_write_watch(SYST_CSR)
+            self._probe.add_watch(SYSTICK)
 
         self._do(write)
 

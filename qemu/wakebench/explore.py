@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
+from itertools import islice
 from typing import NamedTuple
 
 from wakebench.answers import Answers, expect_no_trespass, let_handler_run
@@ -34,6 +35,7 @@ from wakebench.footprint import (
     is_dependent,
 )
 from wakebench.line import ISER, Line, wire_of
+from wakebench.marks import Arrival, Trail, Way, landmarks
 from wakebench.probe import Registers
 from wakebench.seconds import Helper, Presses, Second, make_all
 from wakebench.sweep import SEEN_OF_IT, Moment, Place, priority_register
@@ -46,6 +48,9 @@ RUNS = 400
 ASTRAY = 6
 """Instructions off the way of the first window, in which most runs come to a state that is known.
 Affects speed, no verdict."""
+
+LANDMARKS = 3
+"""So many are tried. Affects speed, no verdict."""
 
 OTHER_PAINT = 0x5A
 """Other contents of memory at power on."""
@@ -79,7 +84,8 @@ class _Later(NamedTuple):
 class _Candidate(NamedTuple):
     """A place for a second press, in a state that no other run has come to: `here` are the core's
     registers there; in thread mode `step` comes next, and a press `calls` a handler at once or, if
-    not, at least `changes` the line. `told`: the handler that is under way has told the task."""
+    not, at least `changes` the line. `told`: the handler that is under way has told the task. It is
+    number `at` of the `trail` that the run has left."""
 
     presses: Presses
     here: Registers
@@ -87,6 +93,14 @@ class _Candidate(NamedTuple):
     calls: bool = False
     changes: bool = True
     told: bool = False
+    trail: Trail | None = None
+    at: int = 0
+
+    def second(self, way: Way) -> Second:
+        """What is to be made; `way`: to the first press."""
+        trail = self.trail
+        arrival = Arrival(self.here) if trail is None else trail.arrival(self.at)
+        return Second(self.presses, way, arrival, self.told)
 
 
 class _Meeting(NamedTuple):
@@ -122,6 +136,9 @@ class _Explorer:
         """Addresses that runs have come to when they had been off it for ASTRAY instructions."""
         self._known: dict[Place, bytes] = {}
         """What of the stack is known at the places of the first window."""
+        self._numbers: dict[Place, int] = {}
+        """Of these places, in the window's record."""
+        self._record: Sequence[Registers] = ()
         self._wakes: frozenset[int] = frozenset()
         self._told: tuple[int, ...] = ()
         self._failing: list[Presses] = []
@@ -169,20 +186,22 @@ class _Explorer:
 
     def _first_window(self) -> WindowTrace:
         walker = self._walker_at_start()
-        known: dict[int, bytes] = {}
+        known: dict[int, tuple[bytes, int]] = {}
 
         def step(walker: Walker) -> Step:
             before = None if walker.at_plain else walker.prospect()
-            stack = walker.known_stack()
+            found = walker.known_stack(), walker.passed
             made = self._step(walker)
-            self._prospects[id(made)], known[id(made)] = before, stack
+            self._prospects[id(made)], known[id(made)] = before, found
             return made
 
         window = _to_sleep(walker, step)
-        known[id(window.wfi)] = walker.known_stack()
+        known[id(window.wfi)] = walker.known_stack(), walker.passed
         *_, before_sleep, asleep = window.moments()
         places = [*window.unmasked(), (before_sleep, window.wfi), (asleep, window.wfi)]
-        self._known = {place: known[id(step)] for place, step in places}
+        for place, made in places:
+            self._known[place], self._numbers[place] = known[id(made)]
+        self._record = walker.record
         self._usual = frozenset(step.pc for step in window.steps)
         self._sleep_masks = walker.masks
         self._wakes = self._board.wakes
@@ -205,9 +224,25 @@ class _Explorer:
         sp, end = self._board.registers.sp, self._board.image.value("__stack_end__")
         return self._board.read_each((sp, max(0, end - sp)))[0] or b""
 
+    def _way(self, place: Place) -> Way:
+        """To a place of the first window."""
+        if place.moment is not Moment.BOUNDARY or self._trail is None:
+            return ()
+        return self._trail.way(self._numbers[place])
+
+    @cached_property
+    def _trail(self) -> Trail | None:
+        """The first window, from a landmark on."""
+        found = landmarks(self._record, self._decoder)
+        for at, mark in islice(found, LANDMARKS):
+            if self._answers.is_landmark(mark):
+                return Trail(self._record, self._decoder, at, by_mark=True)
+        return None
+
     def _explore_from(self, window: WindowTrace) -> None:
         while waiting := self._new_places(window) or self._new_second():
-            self._answers.look_ahead([presses[0].pc for presses, _ in waiting])
+            firsts = (presses[0] for presses, _ in waiting)
+            self._answers.look_ahead([first.pc for first in firsts if not self._way(first)])
             for presses, found in waiting:
                 if len(self._done) == RUNS:
                     self._gaps.append(f"more than {RUNS} runs")
@@ -296,7 +331,7 @@ class _Explorer:
         """Press, and look at what it does. It is recorded until its handler has returned, which is
         all that most have to say; `to_sleep`, and where the window is followed: to the sleep."""
         first, *later = presses
-        self._answers.go_to(first)
+        self._answers.go_to(first, self._way(first))
         walker = self._walker(Masks() if first.moment is Moment.BOUNDARY else self._sleep_masks)
         walker.forget_unknown(self._known[first])
         self._answers.press(first)
@@ -333,7 +368,7 @@ class _Explorer:
 
     def _press_unseen(self, presses: Presses) -> None:
         """A press whose handler is known, and nothing after it is asked for."""
-        self._answers.go_to(presses[0])
+        self._answers.go_to(presses[0], self._way(presses[0]))
         self._answers.press(presses[0])
         self._expect(presses, self._answers.are_right)
         self._expect(presses, self._answers.live_on)
@@ -422,9 +457,11 @@ class _Explorer:
             arrivals[here.pc] += 1
             place = Place(here.pc, Moment.BOUNDARY, arrivals[here.pc])
             calls = self._consider_second(walker, first, place)
-            changes = walker.press_changes
+            changes, at = walker.press_changes, walker.passed
             step = self._step(walker)
-            self._seconds.append(_Candidate((first, place), here, step, calls, changes))
+            self._seconds.append(
+                _Candidate(*((first, place), here, step, calls, changes), trail=walker.trail, at=at)
+            )
         return None
 
     def _end_as(self, walker: Walker, known: int, run: int) -> None:
@@ -460,8 +497,7 @@ class _Explorer:
     def _press_twice(self, window: WindowTrace) -> None:
         """Press a second time in each state in which it matters."""
         matter = [
-            Second(each.presses, each.here, each.told)
-            for each in filter(self._matters, self._seconds)
+            each.second(self._way(each.presses[0])) for each in filter(self._matters, self._seconds)
         ]
         if len(matter) > RUNS:
             self._gaps.append(f"more than {RUNS} second presses")
@@ -489,7 +525,13 @@ class _Explorer:
             here, nth = walker.arrival(begin + at)
             place = Place(here.pc, Moment.BOUNDARY, nth)
             told = here.pc in self._told
-            yield _Candidate((first, place), here, changes=changes, told=told)
+            yield _Candidate(
+                *((first, place), here),
+                changes=changes,
+                told=told,
+                trail=walker.trail,
+                at=begin + at,
+            )
 
     def _matters(self, second: _Candidate) -> bool:
         """A press that starts no handler changes the line, and nothing else: only who looks at

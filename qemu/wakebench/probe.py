@@ -13,7 +13,7 @@ import select
 import socket
 import struct
 from collections.abc import Callable
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import NamedTuple
 
 from wakebench.errors import BenchError
@@ -108,19 +108,21 @@ class Stop(NamedTuple):
 _WATCHED = re.compile(r"watch:([0-9a-f]+)")
 
 
+class Touch(IntEnum):
+    """What is watched for, by the stub's number for it."""
+
+    WRITES = 2
+    READS = 3
+    BOTH = 4
+
+
 class Area(NamedTuple):
-    """Addresses that are guarded: from any access, or only from being read."""
+    """Addresses that are watched."""
 
     name: str
     start: int
     length: int
-    read_only: bool = False
-    """Only reading is of interest."""
-
-    @property
-    def kind(self) -> int:
-        """The stub's number for it: 3 reads, 4 accesses."""
-        return 3 if self.read_only else 4
+    touch: Touch = Touch.BOTH
 
 
 def _nothing() -> None:
@@ -275,21 +277,13 @@ class Probe:
         """Undo `add_breakpoint`."""
         self._command(*(b"z0,%x,2" % address for address in addresses))
 
-    def add_write_watch(self, address: int) -> None:
-        """Stop when the word at `address` is written; on a device, before the write."""
-        self._command(b"Z2,%x,4" % address)
+    def add_watch(self, area: Area) -> None:
+        """Stop before an instruction that reads or writes something in the area; see Touch."""
+        self._command(b"Z%d,%x,%x" % (area.touch, area.start, area.length))
 
-    def remove_write_watch(self, address: int) -> None:
-        """Undo `add_write_watch`."""
-        self._command(b"z2,%x,4" % address)
-
-    def add_guard(self, area: Area) -> None:
-        """Stop when something in the area is read or written; see Area."""
-        self._command(b"Z%d,%x,%x" % (area.kind, area.start, area.length))
-
-    def remove_guard(self, area: Area) -> None:
-        """Undo `add_guard`."""
-        self._command(b"z%d,%x,%x" % (area.kind, area.start, area.length))
+    def remove_watch(self, area: Area) -> None:
+        """Undo `add_watch`."""
+        self._command(b"z%d,%x,%x" % (area.touch, area.start, area.length))
 
     # -- running ---------------------------------------------------------------------------------
 

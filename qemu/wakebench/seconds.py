@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from wakebench.answers import Answers, expect_no_trespass
+from wakebench.answers import Answers, Missed, expect_no_trespass
 from wakebench.board import Board, Ended, Ending, Unmet
 from wakebench.footprint import TraceError
 from wakebench.line import wire_of
-from wakebench.probe import ConnectionLost, Registers
+from wakebench.marks import Arrival, Way
+from wakebench.probe import ConnectionLost
 from wakebench.sweep import SEEN_OF_IT, Place
 
 Presses = tuple[Place, ...]
@@ -20,11 +21,12 @@ first."""
 
 
 class Second(NamedTuple):
-    """A place for a second press: `here` are the core's registers there; `told`: the handler that
-    is under way has told the task."""
+    """A place for a second press; `told`: the handler that is under way has told the task. `way`:
+    to the first press, if one is known; `arrival`: from there to the second."""
 
     presses: Presses
-    here: Registers
+    way: Way
+    arrival: Arrival
     told: bool
 
 
@@ -90,12 +92,14 @@ def _make(answers: Answers, second: Second) -> Made:
     first, place = second.presses
     come = False
     try:
-        answers.go_to(first)
+        answers.go_to(first, second.way)
         answers.press(first)
-        answers.go_on_to(place, second.here)
+        answers.go_on_to(place, second.arrival)
         answers.press(told=second.told)
         come = True
         return Made(answers.are_right() and answers.live_on())
+    except Missed:
+        return _make(answers, second._replace(arrival=second.arrival._replace(way=())))
     except (Ended, Unmet, TraceError) as problem:
         if isinstance(problem, Ended) and problem.ending is Ending.DIED:
             raise ConnectionLost from problem

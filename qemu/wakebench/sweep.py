@@ -27,7 +27,7 @@ from wakebench.image import Image, Symbol
 from wakebench.machine import Machine, Qemu, Wiring
 from wakebench.pin_names import BUTTONS
 from wakebench.pins import PORT_IRQ, PORTS, Pins
-from wakebench.probe import PC, Area, Probe, Why
+from wakebench.probe import PC, Area, Probe, Touch, Why
 from wakebench.qtest import Qtest
 
 SOURCES = Path(__file__).resolve().parents[1] / "sweep"
@@ -61,9 +61,9 @@ SEEN_OF_IT = (
     Area("the sweep's memory, above 0x20008000", HARNESS_SRAM, 0x8000),
     Area("the timers", 0x4003_0000, 0x4000),
     Area("the vector table's address (VTOR)", 0xE000_ED08, 4),
-    Area("interrupt priorities", 0xE000_E400, 0xF0, read_only=True),
-    Area("system handler priorities", 0xE000_ED18, 12, read_only=True),
-    Area("the clock's register RCC2", 0x400F_E070, 4, read_only=True),
+    Area("interrupt priorities", 0xE000_E400, 0xF0, Touch.READS),
+    Area("system handler priorities", 0xE000_ED18, 12, Touch.READS),
+    Area("the clock's register RCC2", 0x400F_E070, 4, Touch.READS),
 )
 """By what a program could know that it is being swept, or keep the sweep from its work."""
 
@@ -220,7 +220,7 @@ class Sweep:
         for address, kind in self._image.instruction_sites.items():
             if kind != "bkpt":
                 self._probe.patch(address, BKPT)
-        self._probe.add_write_watch(self._symbols["sweep_done"])
+        self._probe.add_watch(Area("done", self._symbols["sweep_done"], 4, Touch.WRITES))
 
     def tell(
         self,

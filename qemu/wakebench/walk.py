@@ -8,7 +8,7 @@ error of the bench; one in the line is said, and the run not relied on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from wakebench.decode import Access, Decoder, Does, Masks
 from wakebench.errors import BenchError
 from wakebench.footprint import Footprint, Step, TraceError
 from wakebench.line import Line, Wire, line_of
+from wakebench.marks import Trail
 from wakebench.probe import Registers
 from wakebench.recording import is_entry
 
@@ -166,6 +167,8 @@ class Walker:
         self._entries = frozenset(self.board.image.handlers().values())
         self._record: list[Registers] = [self.board.registers]
         self._at = 0
+        self.trail = Trail(self._record, self.decoder)
+        """The walk's ways, from where it began."""
         self._outer = 0
         self._problem: Exception | None = None
         self.memory = _Memory(self.board)
@@ -200,6 +203,11 @@ class Walker:
     def here(self) -> Registers:
         """The registers before the next instruction."""
         return self._record[self._at]
+
+    @property
+    def record(self) -> Sequence[Registers]:
+        """The registers before each instruction, and where the board is now."""
+        return self._record
 
     @property
     def passed(self) -> int:
