@@ -19,11 +19,13 @@ import struct
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import NamedTuple
 
 from wakebench.display import DARK, Display, Picture
 from wakebench.errors import BenchError, Suspected
 from wakebench.image import RING_SIZE
+from wakebench.leftovers import FOR_EVER, LEFTOVERS, Leftover
 from wakebench.machine import Machine
 from wakebench.pin_names import Pin
 from wakebench.pins import Edge, Pins
@@ -87,6 +89,7 @@ WATCHDOG_TIMER = Area("the watchdog", WDT_LOAD, 0x1000)
 SYST_CSR = 0xE000_E010
 SYSTICK = Area("SysTick", SYST_CSR, 4, Touch.WRITES)
 ICSR, VTOR = 0xE000_ED04, 0xE000_ED08
+NVIC_ICPR = (0xE000_E280, 0xE000_E284)
 NMI = 2
 ICSR_PENDSTSET, ICSR_PENDSTCLR = 1 << 26, 1 << 25
 SYST_ENABLE, SYST_TICKINT = 1, 2
@@ -113,7 +116,7 @@ class Core:
             self.pins = Pins(self._probe, self._qtest)
         except ConnectionLost as lost:
             raise BenchError(f"QEMU did not start: {machine.last_words()}") from lost
-        self._journal: list[Callable[[], None] | _Go] | deque[Callable[[], None] | _Go] = []
+        self._journal: list[Callable[[], object] | _Go] | deque[Callable[[], object] | _Go] = []
         self._own_breakpoints: Counter[int] = Counter()
         """How many have asked for each."""
         self._fixed_breakpoints: set[int] = set()
@@ -124,6 +127,12 @@ class Core:
         self._recorder = Recorder(self._probe, machine.record)
         self._display = Display(self._probe, machine.screen)
         self._probe.add_watch(SYSTICK)
+        for each in LEFTOVERS:
+            self._probe.add_watch(each.area)
+        for address, value in FOR_EVER:
+            self._qtest.write_word(address, value)
+        self._left: list[Leftover] = []
+        """Those that the run has touched; they are watched no more."""
         self._bell: Area | None = None
         self._awaited: Area | None = None
         self._rings: frozenset[int] = frozenset()
@@ -183,9 +192,9 @@ class Core:
         self._reset()
         self._probe.patch(0, flash)
         self._probe.remove_breakpoint(*sorted(self._fixed_breakpoints | {*self._own_breakpoints}))
-        self._probe.remove_watch(SYSTICK)
-        if self._bell is not None:
-            self._probe.remove_watch(self._bell)
+        watched = [SYSTICK, *(each.area for each in LEFTOVERS)]
+        for area in [*watched, self._bell] if self._bell is not None else watched:
+            self._probe.remove_watch(area)
         self._probe.flush()
         if self._qtest.read_block(0, len(flash)) != flash:
             raise BenchError("the board's flash does not hold what was written there")
@@ -291,11 +300,33 @@ class Core:
         # QEMU does not. What a program finds there must not be what a run before has left.
         self._qtest.write_word(RCGC1, 0)
         self._qtest.write_word(RCGC2, 0)
+        self._clean()
         if self._machine.counts:
             self._take_count_down()
         self._qtest.fill(SRAM, SRAM_SIZE, SRAM_PAINT)
         self.pins.idle()
         self.tick_on = False
+
+    def _clean(self) -> None:
+        """Put right what QEMU's reset leaves as the run has set it."""
+        for left in self._left:
+            for address, value in left.writes:
+                self._qtest.write_word(address, value)
+            self._probe.add_watch(left.area)
+        if self._left:  # an interrupt that no device asks for any more is pending all the same
+            for register in NVIC_ICPR:
+                self._qtest.write_word(register, 0xFFFF_FFFF)
+        self._left = []
+
+    def _leaves(self, watched: int | None) -> bool:
+        """Whether the core has stopped because it is about to touch what a reset would leave as it
+        is. It does not, for that, again in this run."""
+        left = next((each for each in LEFTOVERS if each.area.start == watched), None)
+        if left is None:
+            return False
+        self._left.append(left)
+        self._probe.remove_watch(left.area)
+        return True
 
     def _do(self, action: Callable[[], None]) -> None:
         self._journal.append(action)
@@ -384,6 +415,8 @@ class Core:
 
     def _step(self) -> Stop:
         stop = self._probe.step()
+        if self._leaves(stop.watched):
+            return self._step()
         if self._bell is None or not self._is_the_bell(stop.watched):
             return stop
         at = self._probe.registers().pc
@@ -433,6 +466,14 @@ class Core:
     # -- running ---------------------------------------------------------------------------------
 
     def go(self) -> tuple[Stop, Registers]:
+        """As `_go_on`, and on from stops that concern nobody else."""
+        while True:
+            stop, registers = self._go_on()
+            if not self._leaves(stop.watched):
+                return stop, registers
+            self._journal.append(partial(self._leaves, stop.watched))
+
+    def _go_on(self) -> tuple[Stop, Registers]:
         """Run to the next stop; say why, and what the registers hold then.
 
         `Why.WATCHDOG` means: the budget of instructions was spent. Raises Suspected where that is
