@@ -53,8 +53,11 @@ class PutOff:
     keeps a result and tells of it is not cut in two. (rich, interrupted at a wrong moment of a
     print, would keep all that it prints later for itself.)
 
-    For the main thread. It is raised once, at the end of the `with` if not before: who presses
-    Ctrl-C twice must not break what puts everything away. What is ignored stays so.
+    For the main thread of a process with others. What `uninterrupted` blocks in one thread, the
+    kernel gives to another, and Python raises it here all the same.
+
+    It is raised once, at the end of the `with` if not before: who presses Ctrl-C twice must not
+    break what puts everything away. What is ignored stays so.
     """
 
     def __init__(self) -> None:

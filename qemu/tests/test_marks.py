@@ -101,20 +101,19 @@ def test_nobody_waits_for_ever(board: Board, answers: Answers) -> None:
     assert not answers.is_landmark(Mark(board.registers, NOBODYS))
 
 
-def test_after_a_way_nothing_is_watched(board: Board, answers: Answers) -> None:
-    """Also when a run is broken off in the middle of one."""
+def test_what_is_waited_for_is_watched_no_longer(board: Board, answers: Answers) -> None:
+    """Whether it has come or not."""
     answers.begin()
-    record = recorded(board)
-    mark = next(mark for _, mark in landmarks(record, board.decoder))
-    stops = []
-    for _ in range(2):
+    mark = next(mark for _, mark in landmarks(recorded(board), board.decoder))
+    for area, comes in ((mark.area, True), (NOBODYS, False)):
         board.reset()
-        before = board._moves
-        board.wait_asleep()
-        stops.append(board._moves - before)
-        board.reset()
-        assert board.wait_touched(mark.area)
-    assert stops[0] == stops[1]
+        assert board.wait_touched(area) == comes
+        assert not is_watched(board, area)
+
+
+def is_watched(board: Board, area: Area) -> bool:
+    """By the stub's word: it undoes nothing that has not been done."""
+    return board.ask_stub(b"z%d,%x,%x" % (area.touch, area.start, area.length)) == b"OK"
 
 
 def test_a_way_writes_nothing_down(board: Board) -> None:
@@ -226,7 +225,6 @@ def there(board: Board, answers: Answers, second: Second) -> tuple[object, ...]:
 def test_ways_change_nothing_that_is_found(
     tmp_path: Path, one_qemu: Qemu, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Nor does a host that is slow at the wrong moment."""
     image = build(tmp_path / name, "Og", WRONG[name][1] if name in WRONG else {})
     with Machine(image.path, one_qemu) as machine:
         board = Board(machine, image, Points({"poll": POLL}))
@@ -245,5 +243,4 @@ def test_a_run_that_is_done_again_goes_its_way_again(
         patch.setattr(core.Core, "_is_acquitted", lambda _: False)
         assert there(board, answers, second)[0] == second.arrival.here
     for mark in (*second.way, *second.arrival.way):
-        is_watched = board.ask_stub(b"z%d,%x,%x" % (mark.area[3], *mark.area[1:3])) == b"OK"
-        assert not is_watched
+        assert not is_watched(board, mark.area)

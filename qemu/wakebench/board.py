@@ -225,7 +225,6 @@ class Board:
         self._moves = 0
         self._unexecuted: set[tuple[int, int, int]] = set()
         self._injected = False
-        self._awaited: int | None = None
         self._touched = False
         self._active: list[_Active] = []
         self._open: list[_Open] = []
@@ -504,7 +503,6 @@ class Board:
         whether one does. A breakpoint costs more: after a stop at one QEMU translates all that it
         executes anew. `past`: an address to which the core has to come before, or it is no use.
         """
-        self._awaited, self._touched = area.start, False
         try:
             with self._core.awaiting(area):
                 if past is not None:
@@ -512,12 +510,11 @@ class Board:
                     if self._touched:
                         return False
                 self._run_until(lambda: False, "", str, awake=True)
+            return self._touched
         except Unmet:
             return False
         finally:
-            self._awaited, touched = None, self._touched
             self._touched = False
-        return touched
 
     def _run_until(
         self, done: Callable[[], bool], what: str, seen: Callable[[], str], *, awake: bool = False
@@ -1053,7 +1050,7 @@ class Board:
                 self._end(Ending.LOOP, "as many instructions as are recorded")
             if stop.watched is None:
                 return
-            if stop.watched == self._awaited:
+            if self._core.is_awaited(stop.watched):
                 self._touched = True
                 return
             self._count_stop()
@@ -1109,12 +1106,16 @@ class Board:
         else:
             if self._core.has_breakpoint(here):
                 self._unexecuted.add(self._key())
-            if not self._touched and self._entering():
-                self._enter_handler()
-            point = self._traced.get(here) or self._woken.get(here)
-            if point and not self._touched:
-                self._enter_call(*point)
+            if not self._touched:  # who waits for that traces nothing
+                self._note_entry(here)
         self._count_stop()
+
+    def _note_entry(self, here: int) -> None:
+        if self._entering():
+            self._enter_handler()
+        point = self._traced.get(here) or self._woken.get(here)
+        if point:
+            self._enter_call(*point)
 
     def _close_handlers(self) -> None:
         """A handler has returned when the core is seen outside; nothing traced lies in between."""

@@ -116,7 +116,7 @@ class Core:
             self.pins = Pins(self._probe, self._qtest)
         except ConnectionLost as lost:
             raise BenchError(f"QEMU did not start: {machine.last_words()}") from lost
-        self._journal: list[Callable[[], object] | _Go] | deque[Callable[[], object] | _Go] = []
+        self._journal: list[Callable[[], None] | _Go] | deque[Callable[[], None] | _Go] = []
         self._own_breakpoints: Counter[int] = Counter()
         """How many have asked for each."""
         self._fixed_breakpoints: set[int] = set()
@@ -318,15 +318,14 @@ class Core:
                 self._qtest.write_word(register, 0xFFFF_FFFF)
         self._left = []
 
-    def _leaves(self, watched: int | None) -> bool:
-        """Whether the core has stopped because it is about to touch what a reset would leave as it
-        is. It does not, for that, again in this run."""
-        left = next((each for each in LEFTOVERS if each.area.start == watched), None)
-        if left is None:
-            return False
+    def _leftover(self, watched: int | None) -> Leftover | None:
+        """What the core is about to touch, if it has stopped for one of them."""
+        return next((each for each in LEFTOVERS if each.area.start == watched), None)
+
+    def _let_touch(self, left: Leftover) -> None:
+        """The core does not stop for it again in this run."""
         self._left.append(left)
         self._probe.remove_watch(left.area)
-        return True
 
     def _do(self, action: Callable[[], None]) -> None:
         self._journal.append(action)
@@ -387,7 +386,7 @@ class Core:
 
     @contextmanager
     def awaiting(self, area: Area) -> Iterator[None]:
-        """Within, what touches the area is stopped before it does; see also `Stop.watched`."""
+        """Within, what touches the area is stopped before it does; see `is_awaited`."""
 
         def add() -> None:
             self._probe.add_watch(area)
@@ -404,6 +403,10 @@ class Core:
         finally:
             self._do(remove)
 
+    def is_awaited(self, watched: int) -> bool:
+        """Whether a stop there (`Stop.watched`) is what `awaiting` is for."""
+        return self._awaited is not None and watched == self._awaited.start
+
     def step(self) -> Stop:
         """Execute one instruction, interrupts held back; but for a write to SYST_CSR or to what is
         guarded, before which it stops."""
@@ -415,7 +418,8 @@ class Core:
 
     def _step(self) -> Stop:
         stop = self._probe.step()
-        if self._leaves(stop.watched):
+        if (left := self._leftover(stop.watched)) is not None:
+            self._let_touch(left)
             return self._step()
         if self._bell is None or not self._is_the_bell(stop.watched):
             return stop
@@ -469,9 +473,10 @@ class Core:
         """As `_go_on`, and on from stops that concern nobody else."""
         while True:
             stop, registers = self._go_on()
-            if not self._leaves(stop.watched):
+            left = self._leftover(stop.watched)
+            if left is None:
                 return stop, registers
-            self._journal.append(partial(self._leaves, stop.watched))
+            self._do(partial(self._let_touch, left))
 
     def _go_on(self) -> tuple[Stop, Registers]:
         """Run to the next stop; say why, and what the registers hold then.

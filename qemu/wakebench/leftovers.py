@@ -21,7 +21,7 @@ class Leftover(NamedTuple):
     writes: tuple[tuple[int, int], ...]
 
 
-def _words(base: int, values: dict[int, int]) -> tuple[tuple[int, int], ...]:
+def _writes(base: int, values: dict[int, int]) -> tuple[tuple[int, int], ...]:
     return tuple((base + offset, value) for offset, value in values.items())
 
 
@@ -43,16 +43,16 @@ _SYSTEM_CONTROL = {0x54: 0, 0x58: 0xFFFF_FFFF} | dict.fromkeys(
 )
 
 _SERIAL = (
-    *_words(0x4000_8000, _SSI),
-    *(each for base in (0x4000_C000, 0x4000_D000, 0x4000_E000) for each in _words(base, _UART)),
-    *_words(0x4002_0000, _I2C),
+    *_writes(0x4000_8000, _SSI),
+    *(each for base in (0x4000_C000, 0x4000_D000, 0x4000_E000) for each in _writes(base, _UART)),
+    *_writes(0x4002_0000, _I2C),
 )
 _TIMERS = (
-    *(each for n in range(4) for each in _words(0x4003_0000 + 0x1000 * n, _TIMER)),
-    *_words(0x4003_8000, _ADC),
-    *(each for n in range(4) for each in _words(0x4003_8040 + 0x20 * n, _ADC_SEQUENCER)),
+    *(each for n in range(4) for each in _writes(0x4003_0000 + 0x1000 * n, _TIMER)),
+    *_writes(0x4003_8000, _ADC),
+    *(each for n in range(4) for each in _writes(0x4003_8040 + 0x20 * n, _ADC_SEQUENCER)),
 )
-_CLOCKS = _words(0x400F_E000, _SYSTEM_CONTROL)
+_CLOCKS = _writes(0x400F_E000, _SYSTEM_CONTROL)
 
 FOR_EVER = ((0x4002_0010, 1),)
 """What QEMU makes of any write there (I2CMIMR), so that nothing takes it back. Written at power on:

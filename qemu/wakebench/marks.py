@@ -12,17 +12,16 @@ from bisect import bisect
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from wakebench.decode import Access, Decoder
+from wakebench.decode import RAM, Access, Decoder
+from wakebench.pins import PORTS
 from wakebench.probe import Area, Registers, Touch
 from wakebench.sweep import HARNESS_SRAM
 
 MOST = 4
 """Marks on a way. Affects speed, no verdict."""
 
-SRAM = 0x2000_0000
-PORTS, PORTS_END = 0x4000_4000, 0x4002_8000
-"""GPIO ports and what lies between them (LM3S6965 data sheet, "Memory Map"). What is above may be
-watched by the sweep, and what is below by the core."""
+_PORT_SIZE = 0x1000
+_PORTS = frozenset(PORTS.values())
 
 
 class Mark(NamedTuple):
@@ -155,8 +154,10 @@ def _accesses(decoder: Decoder, here: Registers) -> tuple[Access, ...]:
 
 
 def _can_be_watched(access: Access) -> bool:
-    """Not what is watched already, nor the alias of something else."""
-    own = SRAM <= access.address < HARNESS_SRAM or PORTS <= access.address < PORTS_END
+    """The program's memory, or a port, which nobody else watches, but for the bell; and not the
+    alias of something else."""
+    port = access.address - access.address % _PORT_SIZE
+    own = RAM <= access.address < HARNESS_SRAM or port in _PORTS
     return own and access.bit < 0 and not _rings(access)
 
 
